@@ -1,0 +1,1 @@
+"""Values that processes pass around: pids, references, names, exit reasons, errors (L0)."""

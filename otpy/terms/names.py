@@ -1,0 +1,96 @@
+"""Names of processes: local ones, cluster-wide ones, ones on another node.
+
+A class is a fine name: it is stored and sent as its text ``module:qualname``.
+"""
+
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from otpy.terms.errors import NotAName
+
+MAX_NAME = 255
+EXPECTED = "a str of 1 to 255 characters or a module-level class"
+
+
+def class_text(cls: type) -> str:
+    """The text under which a class is known on every node, ``module:qualname``.
+
+    ``__main__`` is resolved through its spec (``python -m shop.worker`` is
+    ``shop.worker``). Raises ``NotAName`` for a class that another node could
+    not name in the same way.
+    """
+    module = cls.__module__
+    if "<locals>" in cls.__qualname__:
+        raise NotAName(
+            f"{cls.__qualname__} is defined inside a function, so another node cannot name it; "
+            "move it to the top of a module, or use a str"
+        )
+    if module == "__main__":
+        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        if spec is None:
+            raise NotAName(
+                f"{cls.__qualname__} belongs to a script without a module name, so another node "
+                "would know it by another name; run it with python -m, or use a str"
+            )
+        module = spec.name.removesuffix(".__main__")
+    return f"{module}:{cls.__qualname__}"
+
+
+def local_key(name: object) -> str:
+    """What a local name is stored as. Raises ``NotAName``."""
+    if isinstance(name, str):
+        if not 0 < len(name) <= MAX_NAME:
+            raise NotAName(f"{name[:40]!r} has {len(name)} characters; a name is {EXPECTED}")
+        return name
+    if isinstance(name, type):
+        return f"{name.__module__}:{name.__qualname__}"
+    raise NotAName(f"{name!r} is a {type(name).__name__}; a name is {EXPECTED}")
+
+
+def _global_key(name: object) -> Any:
+    if isinstance(name, type):
+        return class_text(name)
+    if isinstance(name, tuple):
+        return tuple(_global_key(part) for part in name)
+    if isinstance(name, (int, bytes)) and not isinstance(name, bool):
+        return name
+    return local_key(name)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Global:
+    """``{:global, name}``: one holder in the cluster. ``name`` may also be an int, bytes or a
+    tuple of names; a class is stored as its text. Raises ``NotAName``."""
+
+    name: Any
+
+    def __init__(self, name: Any) -> None:
+        object.__setattr__(self, "name", _global_key(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """``{:via, module, key}``: a name in any registry.
+
+    ``module`` has OTP's four functions: ``register_name(key, pid) -> bool``,
+    ``unregister_name(key)``, ``whereis_name(key) -> Pid | None`` and
+    ``send(key, message) -> Pid``.
+    """
+
+    module: ModuleType | Any
+    key: Any
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class At:
+    """``{name, node}``: the process registered under a local name on one node."""
+
+    name: str
+    node: str
+
+    def __init__(self, name: Any, node: str) -> None:
+        key = class_text(name) if isinstance(name, type) else local_key(name)
+        object.__setattr__(self, "name", key)
+        object.__setattr__(self, "node", node)

@@ -1,0 +1,59 @@
+"""Exit reasons.
+
+A reason is any value that can be sent. OTP's atoms are plain strings; a body
+that raised exits with a ``Crash``.
+"""
+
+import traceback
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+NORMAL: Final = "normal"
+SHUTDOWN: Final = "shutdown"
+KILL: Final = "kill"
+KILLED: Final = "killed"
+NOPROC: Final = "noproc"
+NOCONNECTION: Final = "noconnection"
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The exit reason of a process whose code raised: OTP's ``{Error, Stacktrace}``.
+
+    ``type`` is the exception class's qualified name (``ValueError``,
+    ``shop.orders.OutOfStock``), ``message`` its text, ``traceback_text`` what
+    Python would have printed. Two crashes are equal when type and message are.
+    """
+
+    type: str
+    message: str
+    traceback_text: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Crash):
+            return NotImplemented
+        return (self.type, self.message) == (other.type, other.message)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.message))
+
+    def __str__(self) -> str:
+        return f"({self.type}) {self.message}"
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Crash":
+        """The value that stands for an exception where the object cannot go."""
+        kind = type(error)
+        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        text = "".join(traceback.format_exception(error))
+        return cls(f"{module}{kind.__qualname__}", str(error), text)
+
+
+def is_shutdown(reason: object) -> bool:
+    """Whether OTP counts the reason as an orderly end: normal, shutdown, ("shutdown", x)."""
+    return reason == NORMAL or reason == SHUTDOWN or is_shutdown_tuple(reason)
+
+
+def is_shutdown_tuple(reason: object) -> TypeGuard[tuple[str, Any]]:
+    """Whether the reason is OTP's ``{shutdown, Term}``."""
+    return isinstance(reason, tuple) and len(reason) == 2 and reason[0] == SHUTDOWN
