@@ -1,0 +1,1 @@
+"""One node's processes: mailboxes, signals, timers, names, executors (L2)."""

@@ -1,0 +1,67 @@
+"""The default node: the one allowed global. Plain threads get an implicit process on it."""
+
+import threading
+from typing import TYPE_CHECKING
+
+from otpy.runtime.node import Node
+
+if TYPE_CHECKING:
+    from otpy.runtime.threads import ThreadProcess
+
+_lock = threading.Lock()
+_node: Node | None = None
+
+
+class _Guard:
+    """Ends the implicit process when its thread ends: thread-locals are dropped then."""
+
+    def __init__(self, proc: "ThreadProcess") -> None:
+        self.proc = proc
+
+    def __del__(self) -> None:
+        if self.proc.alive:
+            self.proc.end("normal")
+
+
+class _Kept(threading.local):
+    guard: _Guard | None = None
+
+
+_kept = _Kept()
+
+
+def default_node() -> Node:
+    """The default node, started on first use."""
+    global _node
+    with _lock:
+        if _node is None or _node.state == "stopped":
+            _node = Node()
+            _node.start()
+        return _node
+
+
+def set_default_node(node: Node | None) -> None:
+    """Make another node the default one, or none."""
+    global _node
+    with _lock:
+        _node = node
+
+
+def implicit_process() -> "ThreadProcess":
+    """The implicit process of this thread; raises ``ProcessExit`` once after it was killed."""
+    guard = _kept.guard
+    if guard is not None:
+        proc = guard.proc
+        if proc.alive:
+            proc.node.check()
+            return proc
+        _kept.guard = None
+        if proc.node.state == "running":
+            proc.raise_dead()
+    node = default_node()
+    node.check()
+    proc = node.implicit()
+    _kept.guard = _Guard(proc)
+    return proc
+
+

@@ -1,0 +1,36 @@
+"""What stands in mailboxes beside plain messages: the requests of behaviours."""
+
+from typing import Any
+
+import msgspec
+
+from otpy.terms.pid import Pid
+
+
+class From(msgspec.Struct, frozen=True, gc=False):
+    """The reply address of one call: OTP's ``From``. It can be kept, sent and answered once."""
+
+    pid: Pid
+    tag: int
+    server: Pid
+
+
+class Call(msgspec.Struct, gc=False):
+    """A request that waits for an answer."""
+
+    from_: From
+    request: Any
+
+
+class Cast(msgspec.Struct, gc=False):
+    """A request without an answer."""
+
+    request: Any
+
+
+class System(msgspec.Struct, gc=False):
+    """A message of the ``sys`` protocol: ``kind`` and its argument."""
+
+    from_: From
+    kind: str
+    request: Any

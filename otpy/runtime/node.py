@@ -1,0 +1,372 @@
+"""A node: the object that owns processes, names, timers, executors, clock and entropy."""
+
+import asyncio
+import itertools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from otpy.runtime._current import HERE
+from otpy.runtime.locked import LockedProcess
+from otpy.runtime.names import LocalNames
+from otpy.runtime.pool import Pool
+from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock, system_entropy
+from otpy.runtime.record import Effects, NodeGone, Process, Server, absent
+from otpy.runtime.scheduler import GreenProcess, Scheduler
+from otpy.runtime.tasks import LoopThread, TaskProcess
+from otpy.runtime.telemetry import Events
+from otpy.runtime.threads import ThreadProcess
+from otpy.runtime.timers import Timers
+from otpy.terms.errors import NodeError, NodeForked, NodeStopped
+from otpy.terms.messages import NodeDown, NodeUp
+from otpy.terms.names import At
+from otpy.terms.pid import Creation, Pid, Ref
+from otpy.terms.reasons import NOCONNECTION, NOPROC
+from otpy.terms.signals import ExitSignal, Message, Signal
+
+NO_NODE = "nonode@nohost"
+
+
+class Node:
+    """One node. ``with Node("a@127.0.0.1") as node: node.run(main)``.
+
+    ``clock`` and ``entropy`` are all that a node knows of time and chance.
+    """
+
+    def __init__(
+        self,
+        name: str = NO_NODE,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        scheduler: Scheduler | None = None,
+        orphan_grace: float = 5.0,
+    ) -> None:
+        if not isinstance(name, str) or name.count("@") != 1 or not 3 <= len(name) <= 255:
+            raise NodeError(f"{name!r} is not a node name; expected 'name@host', 3 to 255 characters")
+        self.name = name
+        self.clock: Clock = clock or SystemClock()
+        self.entropy: Entropy = entropy or system_entropy()
+        self.orphan_grace = orphan_grace
+        bits = self.entropy.getrandbits(32)
+        self.creation = Creation(int(self.clock.wall() * 1000), name, bits)
+        self.numbers = itertools.count(1)
+        self.procs: dict[Pid, Process] = {}
+        self.names = LocalNames()
+        self.timers = Timers(self)
+        self.events = Events()
+        self.name_services: dict[str, NameService] = {}
+        self.router: Router | None = None
+        self.peers: dict[str, Creation] = {}
+        self.peer_users: dict[str, dict[Pid, None]] = {}
+        self.node_watchers: dict[Pid, int] = {}
+        self.orphans: dict[Pid, Process] = {}
+        self.pool = Pool(f"otpy-blocking-{name}")
+        self.system_process: Pid | None = None
+        self.simulated = scheduler is not None
+        self.kernel = scheduler or Scheduler(f"otpy-kernel-{name}", self.clock)
+        self.user = scheduler or Scheduler(f"otpy-user-{name}", self.clock)
+        self.kernel.sources.append(self.timers)
+        self._loop: LoopThread | None = None
+        self.outer_loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._pid_of_os = os.getpid()
+        self.state = "new"
+
+    # Life.
+
+    def start(self) -> Self:
+        """Start the schedulers. Starting twice does nothing."""
+        with self._lock:
+            if self.state == "stopped":
+                raise NodeStopped(f"{self.name} was stopped; make a new Node")
+            if self.state == "new":
+                self.state = "running"
+                if not self.simulated:
+                    self.kernel.begin()
+                    self.user.begin()
+        return self
+
+    def stop(self, timeout: float = 5.0) -> list[Pid]:
+        """Stop the node: every process ends with "shutdown"; the pids of bodies that did not."""
+        with self._lock:
+            if self.state != "running":
+                self.state = "stopped"
+                return []
+            self.state = "stopping"
+        if self.router is not None:
+            self.router.stop()
+        for pid, proc in list(self.procs.items()):
+            proc.submit(ExitSignal(pid, pid, "kill", False))
+        if not self.simulated:
+            self.user.stop(timeout)
+            self.kernel.stop(timeout)
+        threads = [proc for proc in self.orphans.values() if isinstance(proc, ThreadProcess)]
+        for proc in threads:
+            if proc.thread is not None and proc.thread is not threading.current_thread():
+                proc.thread.join(min(timeout, self.orphan_grace))
+        if self._loop is not None:
+            self._loop.stop(timeout)
+        self.state = "stopped"
+        return list(self.orphans)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raise ``NodeStopped`` or ``NodeForked`` if the node cannot be used."""
+        if self.state != "running":
+            if self.state == "new":
+                self.start()
+                return
+            raise NodeStopped(f"{self.name} was stopped")
+        if os.getpid() != self._pid_of_os:
+            raise NodeForked(f"{self.name} belongs to the parent process; start a Node in the child")
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The asyncio loop of async processes."""
+        if self.outer_loop is not None:
+            return self.outer_loop
+        with self._lock:
+            if self._loop is None:
+                self._loop = LoopThread(f"otpy-loop-{self.name}")
+            return self._loop.loop
+
+    # Processes.
+
+    def new_pid(self) -> Pid:
+        """A pid that no process of this node had before."""
+        made = self.creation
+        return Pid(made.started, made.node, made.bits, next(self.numbers))
+
+    def new_ref(self, owner: int = 0) -> Ref:
+        """A reference that was never used before."""
+        made = self.creation
+        return Ref(made.started, made.node, made.bits, next(self.numbers), owner)
+
+    def make(
+        self,
+        kind: str,
+        fn: Callable[..., Any] | None,
+        args: tuple[Any, ...] = (),
+        server: Server | None = None,
+    ) -> Process:
+        """A process that is not started yet: kind is thread, green, kernel or async."""
+        if self.state != "running":
+            self.check()
+        pid = self.new_pid()
+        proc: Process
+        if kind == "green" or self.simulated:
+            proc = GreenProcess(self, pid, fn, args, self.user)
+        elif kind == "kernel":
+            proc = GreenProcess(self, pid, fn, args, self.kernel)
+        elif kind == "async":
+            proc = TaskProcess(self, pid, fn, args, self.loop)
+        else:
+            proc = ThreadProcess(self, pid, fn, args)
+        proc.server = server
+        self.procs[pid] = proc
+        return proc
+
+    def forget(self, proc: Process) -> None:
+        """A process died: its name and timers go before anybody hears of it."""
+        self.procs.pop(proc.pid, None)
+        if proc.name is not None:
+            self.names.release(proc.name, proc.pid)
+        if self.timers.by_pid:
+            self.timers.forget(proc.pid)
+        if proc.peers is not None:
+            for peer in proc.peers:
+                self.peer_users.get(peer, {}).pop(proc.pid, None)
+        if isinstance(proc, ThreadProcess) and proc.actor is not None:
+            self.orphans[proc.pid] = proc
+
+    def body_ended(self, proc: Process) -> None:
+        """The thread of a dead process has ended: it is no orphan any more."""
+        self.orphans.pop(proc.pid, None)
+
+    # Signals.
+
+    def signal(self, signal: Signal) -> None:
+        """Bring a signal to its destination, here or on another node."""
+        dest = signal.dest  # type: ignore[union-attr]  # SpawnSignal goes by spawn_on only
+        if dest.node != self.name:
+            self.remote(dest.node, signal)
+            return
+        if type(dest) is Ref:
+            pid: Pid | None = Pid(dest.started, dest.node, dest.bits, dest.owner)
+        elif type(dest) is At:
+            pid = self.names.table.get(dest.name)
+        else:
+            pid = dest
+        proc = self.procs.get(pid) if pid is not None else None
+        if proc is None:
+            self.emit(absent(signal, NOPROC))
+        else:
+            if type(sender := getattr(signal, "sender", None)) is Pid and sender.node != self.name:
+                self.note_peer(proc, sender.node)
+            proc.submit(signal)
+
+    def emit(self, effects: Effects) -> None:
+        """Send what follows from a transition; deep chains of deaths do not nest."""
+        if not effects:
+            return
+        pending = HERE.draining
+        if pending is not None:
+            pending.extend((self, signal) for signal in effects)
+            return
+        self._drain(deque((self, signal) for signal in effects))
+
+    def emit_when_quiet(self, dead: LockedProcess, effects: Effects) -> None:
+        """As ``emit``, after the last send of a process that was just killed is through."""
+        pending = HERE.draining
+        if pending is None:
+            dead.close_gate()
+            self.emit(effects)
+            return
+        pending.append((self, dead.close_gate))
+        pending.extend((self, signal) for signal in effects or ())
+
+    def _drain(self, pending: "deque[tuple[Node, Any]]") -> None:
+        HERE.draining = pending
+        try:
+            while pending:
+                node, what = pending.popleft()
+                if callable(what):
+                    what()
+                else:
+                    node.signal(what)
+        finally:
+            HERE.draining = None
+
+    def send_signal(self, me: Process, signal: Signal) -> None:
+        """A signal of the current process: sent only if it is alive, and before its death shows."""
+        if not isinstance(me, LockedProcess) or HERE.draining is not None:
+            self.signal(signal)
+            return
+        pending: deque[tuple[Node, Any]] = deque()
+        HERE.draining = pending
+        try:
+            with me.gate:
+                if not me.alive:
+                    me.raise_dead()
+                self.signal(signal)
+        finally:
+            HERE.draining = None
+        if pending:
+            self._drain(pending)
+
+    def put(self, me: Process, proc: Process, item: Any) -> None:
+        """An item of the current process for a mailbox of this node."""
+        if isinstance(me, LockedProcess):
+            with me.gate:
+                if not me.alive:
+                    me.raise_dead()
+                proc.put(item)
+        else:
+            proc.put(item)
+
+    def deliver(self, dest: Pid | str, message: Any) -> None:
+        """A message from nobody in particular, such as a timer's."""
+        pid = self.names.table.get(dest) if isinstance(dest, str) else dest
+        proc = self.procs.get(pid) if pid is not None else None
+        if proc is not None:
+            proc.put(message)
+
+    # Other nodes.
+
+    def note_peer(self, proc: Process, peer: str) -> None:
+        """Remember that a process must hear when the session with ``peer`` ends."""
+        if proc.peers is None:
+            proc.peers = {}
+        if peer not in proc.peers:
+            proc.peers[peer] = None
+            self.peer_users.setdefault(peer, {})[proc.pid] = None
+
+    def remote(self, peer: str, signal: Signal) -> None:
+        """Hand a signal to the router; without one the other node is unreachable."""
+        if self.router is None:
+            self.unreachable(signal)
+            return
+        sender = getattr(signal, "sender", None)
+        if sender is not None and not isinstance(signal, Message):
+            proc = self.procs.get(sender)
+            if proc is not None:
+                self.note_peer(proc, peer)
+        self.router.route(peer, signal)
+
+    def unreachable(self, signal: Signal) -> None:
+        """The signal's node cannot be reached: answer what wants an answer."""
+        self.events.emit("send_unreachable", signal=type(signal).__name__)
+        self.emit(absent(signal, NOCONNECTION))
+
+    def inbound(self, signal: Signal) -> None:
+        """A signal from another node, on the I/O thread."""
+        self.signal(signal)
+
+    def peer_up(self, creation: Creation) -> None:
+        """A session with another node began."""
+        self.peers[creation.node] = creation
+        self.events.emit("node_up", node=creation.node)
+        self._tell_watchers(NodeUp(creation.node))
+
+    def peer_down(self, creation: Creation, reason: Any) -> None:
+        """A session ended; everything that came in it has been handed in."""
+        self.peers.pop(creation.node, None)
+        for pid in list(self.peer_users.pop(creation.node, {})):
+            proc = self.procs.get(pid)
+            if proc is not None:
+                if proc.peers is not None:
+                    proc.peers.pop(creation.node, None)
+                proc.submit(NodeGone(pid, creation.node))
+        self.events.emit("node_down", node=creation.node, reason=reason)
+        self._tell_watchers(NodeDown(creation.node, reason))
+
+    def _tell_watchers(self, message: NodeUp | NodeDown) -> None:
+        for pid, times in list(self.node_watchers.items()):
+            proc = self.procs.get(pid)
+            if proc is None:
+                self.node_watchers.pop(pid, None)
+                continue
+            for _ in range(times):
+                proc.put(message)
+
+    # Running code on the node.
+
+    @contextmanager
+    def attached(self) -> Iterator[Pid]:
+        """Make the current thread a process of this node while the block runs; gives its pid."""
+        self.check()
+        before = HERE.proc
+        proc = self.implicit()
+        HERE.proc = proc
+        try:
+            yield proc.pid
+        finally:
+            HERE.proc = before
+            if proc.alive:
+                proc.end("normal")
+
+    def implicit(self) -> ThreadProcess:
+        """A process on the calling thread."""
+        proc = ThreadProcess(self, self.new_pid(), None, ())
+        proc.thread = threading.current_thread()
+        self.procs[proc.pid] = proc
+        return proc
+
+    def run(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Run ``fn(*args)`` as a process on the calling thread; its result, or what it raised."""
+        with self.attached():
+            return fn(*args)
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r}, {self.state}, {len(self.procs)} processes)"
+
+

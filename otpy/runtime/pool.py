@@ -1,0 +1,41 @@
+"""The elastic pool behind ``blocking``: threads come on demand and leave when idle."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+IDLE = 10.0  # seconds after which a thread without work leaves
+
+
+class Pool:
+    """Runs jobs on threads; never makes a job wait for another one to end."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run ``job`` soon. It must not raise."""
+        with self._lock:
+            reuse = self._idle > 0
+            if reuse:
+                self._idle -= 1
+        self._jobs.put(job)
+        if not reuse:
+            threading.Thread(target=self._work, name=self.name, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=IDLE)
+            except queue.Empty:
+                with self._lock:
+                    if self._idle > 0:
+                        self._idle -= 1
+                        return
+                continue  # a job was promised to this thread at the last moment
+            job()
+            with self._lock:
+                self._idle += 1

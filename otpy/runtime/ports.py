@@ -1,0 +1,56 @@
+"""What a node asks of others: clock, entropy, a router to other nodes, name services."""
+
+import random
+import time
+from typing import Any, Literal, Protocol
+
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.signals import Signal
+
+
+class Clock(Protocol):
+    """Time in seconds. ``now`` never goes back; ``wall`` is since the epoch."""
+
+    def now(self) -> float: ...
+    def wall(self) -> float: ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+
+
+class Entropy(Protocol):
+    """Chance. ``random.SystemRandom`` and ``random.Random(seed)`` have this shape."""
+
+    def random(self) -> float: ...
+    def getrandbits(self, k: int, /) -> int: ...
+
+
+def system_entropy() -> Entropy:
+    """The machine's own randomness."""
+    return random.SystemRandom()
+
+
+class Router(Protocol):
+    """The way to other nodes, installed by the mesh. Called from any thread."""
+
+    def route(self, node: str, signal: Signal) -> None: ...
+    def nodes(self) -> list[str]: ...
+    def connect(self, node: str, timeout: float) -> bool: ...
+    def disconnect(self, node: str) -> bool: ...
+    def stop(self) -> None: ...
+
+
+class NameService(Protocol):
+    """OTP's four via callbacks and ``monitor_name``, for one kind of name."""
+
+    scope: Literal["node", "cluster"]
+
+    def register_name(self, name: Any, pid: Pid) -> bool: ...
+    def unregister_name(self, name: Any) -> None: ...
+    def whereis_name(self, name: Any) -> Pid | None: ...
+    def send(self, name: Any, message: Any) -> Pid: ...
+    def monitor_name(self, name: Any, pid: Pid, ref: Ref) -> None: ...

@@ -1,0 +1,344 @@
+"""The green executor: one thread that runs many processes on pooled greenlets.
+
+The loop itself runs on whichever pooled greenlet is free. A callback that parks
+keeps its greenlet and hands the loop to another; an idle behaviour holds none.
+Three rules: a record is touched by this thread only, others post to ``inbound``;
+a process is woken through its record, never through a stored greenlet; whoever
+switches to a body sets ``HERE.proc`` first.
+"""
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, get_args
+
+from greenlet import getcurrent, greenlet
+
+from otpy.runtime._current import HERE
+from otpy.runtime.body import outcome
+from otpy.runtime.record import ANY, RUNNING, Internal, NodeGone, Process
+from otpy.runtime.ports import Clock
+from otpy.runtime.timers import Timers
+from otpy.terms.signals import Signal
+
+if TYPE_CHECKING:
+    from otpy.runtime.node import Node
+
+BUDGET = 100  # messages in one dispatch
+SLICE = 0.001  # seconds in one dispatch
+POLL_EVERY = 64  # dispatches between looks at timers and inbound signals
+POOL = 64  # greenlets kept for reuse
+FAREWELL = 5.0  # seconds a stopping scheduler waits for bodies to end
+FOREVER = float("inf")
+
+
+class GreenProcess(Process):
+    """A process that runs on a scheduler; its state belongs to that scheduler's thread."""
+
+    __slots__ = ("armed", "body", "context", "started")
+    kind = "green"
+
+    sched: "Scheduler"
+
+    def __init__(
+        self,
+        node: "Node",
+        pid: Any,
+        fn: Callable[..., Any] | None,
+        args: Any,
+        sched: "Scheduler",
+        kind: str = "green",
+    ) -> None:
+        super().__init__(node, pid, fn, args)
+        self.sched = sched
+        self.body: greenlet | None = None
+        self.context: Any = None
+        self.armed = FOREVER
+        self.started = False
+
+    def submit(self, signal: Internal) -> None:
+        sched = self.sched
+        if HERE.sched is sched:
+            self.node.emit(self.take(signal))
+        else:
+            sched.post(self, signal)
+
+    def put(self, item: Any) -> None:
+        sched = self.sched
+        if HERE.sched is sched:
+            if self.alive:
+                self.mailbox.append(item)
+                if self.waiting == ANY:
+                    self.waiting = RUNNING
+                    sched.ready.append(self)
+        else:
+            sched.post(self, item)
+
+    def start(self) -> None:
+        if HERE.sched is self.sched:
+            self.sched.ready.append(self)
+        else:
+            self.sched.post(self, _START)
+
+    def wake(self) -> None:
+        self.waiting = RUNNING
+        self.sched.ready.append(self)
+
+    def abandon(self) -> None:
+        if self.waiting and self.body is not None:
+            self.wake()
+        elif self.waiting:
+            self.waiting = RUNNING
+            self.server = None
+
+    def park(self, mode: int, deadline: float | None, seen: int = 0) -> None:
+        if not self.alive:
+            self.raise_dead()
+        sched = self.sched
+        if deadline is not None and deadline < self.armed:
+            sched.arm(self, deadline)
+        self.deadline = deadline
+        self.waiting = mode
+        self.body = getcurrent()
+        sched.next_worker().switch()
+        self.body = None
+        if not self.alive:
+            self.raise_dead()
+
+
+class _Start:
+    """What is posted to begin a process."""
+
+
+_START = _Start()
+_SIGNAL_TYPES = frozenset((*get_args(Signal), NodeGone))
+
+
+class Scheduler:
+    """Runs green processes on one thread, in the order in which they became ready."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self.sources: list[Timers] = []
+        self.ready: deque[GreenProcess] = deque()
+        self.inbound: deque[tuple[GreenProcess | None, Any]] = deque()
+        self.free: list[greenlet] = []
+        self.heap: list[tuple[float, int, GreenProcess]] = []
+        self.sequence = 0
+        self.running: GreenProcess | None = None
+        self.since = 0.0
+        self.stopping = False
+        self.now = clock.now
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._sleeping = False
+        self._root: greenlet | None = None
+        self.thread: threading.Thread | None = None
+
+    # From any thread.
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self.thread = threading.Thread(target=self._main, name=self.name, daemon=True)
+        self.thread.start()
+
+    def post(self, proc: GreenProcess | None, what: Any) -> None:
+        """Hand a signal, an item or a function to this thread."""
+        self.inbound.append((proc, what))
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake the thread if it sleeps."""
+        if self._sleeping:
+            try:
+                self._bell.release()
+            except RuntimeError:
+                pass  # somebody else has rung already
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread after every parked body was woken to end; whether it did in time."""
+        self.stopping = True
+        thread = self.thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        self.post(None, lambda: None)
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    # On this thread only.
+
+    def _main(self) -> None:
+        HERE.sched = self
+        self._root = getcurrent()
+        self.next_worker().switch()
+
+    def arm(self, proc: GreenProcess, deadline: float) -> None:
+        """See that ``proc`` is looked at when ``deadline`` has passed."""
+        self.sequence += 1
+        proc.armed = deadline
+        heapq.heappush(self.heap, (deadline, self.sequence, proc))
+
+    def next_worker(self) -> greenlet:
+        """A greenlet that will run the loop."""
+        free = self.free
+        return free.pop() if free else greenlet(self._loop, self._root)
+
+    def _loop(self) -> None:
+        ready, free, here = self.ready, self.free, HERE
+        me = getcurrent()
+        count = 0
+        while True:
+            count += 1
+            if count >= POLL_EVERY:
+                count = 0
+                self.poll()
+            if not ready:
+                count = 0
+                if not self.idle():
+                    break
+                continue
+            proc = ready.popleft()
+            body = proc.body
+            here.proc = self.running = proc
+            if body is not None:
+                if len(free) < POOL:
+                    free.append(me)
+                    body.switch()
+                    continue
+                me.parent = body
+                return
+            self.dispatch(proc)
+            here.proc = self.running = None
+        assert self._root is not None
+        self._root.switch()
+
+    def dispatch(self, proc: GreenProcess) -> None:
+        """Run a process that holds no stack, for one slice."""
+        error: BaseException | None = None
+        try:
+            if not proc.alive:
+                pass
+            elif proc.server is not None:
+                if self._serve(proc):
+                    return
+            elif proc.fn is not None and not proc.started:
+                proc.started = True
+                proc.fn(*proc.args)
+        except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
+            error = raised
+        self._ended(proc, error)
+
+    def _serve(self, proc: GreenProcess) -> bool:
+        """Let a behaviour handle what has come; whether the process goes on."""
+        server = proc.server
+        assert server is not None
+        if not proc.started:
+            proc.started = True
+            server.begin()
+        mailbox = proc.mailbox
+        budget = BUDGET
+        until = 0.0
+        while mailbox and proc.alive:
+            server.handle(mailbox.popleft())
+            budget -= 1
+            if not budget & 15:
+                now = self.now()
+                until = until or now + SLICE
+                if not budget or now > until:
+                    self.ready.append(proc)
+                    return True
+        if not proc.alive:
+            return False
+        idle = server.idle_timeout
+        if idle is None:
+            proc.deadline = None
+        elif idle <= 0.0:
+            server.on_timeout()
+            if proc.alive:
+                self.ready.append(proc)
+            return proc.alive
+        else:
+            proc.deadline = deadline = self.now() + idle
+            if deadline < proc.armed:
+                self.arm(proc, deadline)
+        proc.waiting = ANY
+        return True
+
+    def _ended(self, proc: GreenProcess, error: BaseException | None) -> None:
+        reason = outcome(proc, error)
+        proc.server = None
+        proc.node.emit(proc.die(reason))
+
+    def poll(self) -> None:
+        """Take in what other threads posted, and the deadlines that have passed."""
+        inbound = self.inbound
+        while inbound:
+            proc, what = inbound.popleft()
+            if proc is None:
+                what()
+            elif type(what) in _SIGNAL_TYPES:
+                proc.node.emit(proc.take(what))
+            elif what is _START:
+                self.ready.append(proc)
+            else:
+                proc.put(what)
+        if self.heap or self.sources:
+            now = self.now()
+            self._expire(now)
+            for timers in self.sources:
+                if timers.heap and timers.heap[0][0] <= now:
+                    timers.fire(now)
+
+    def _expire(self, now: float) -> None:
+        heap = self.heap
+        while heap and heap[0][0] <= now:
+            when, _, proc = heapq.heappop(heap)
+            if when != proc.armed:
+                continue
+            proc.armed = FOREVER
+            deadline = proc.deadline
+            if not proc.waiting or deadline is None:
+                continue
+            if deadline > now:
+                self.arm(proc, deadline)
+            elif proc.body is not None:
+                proc.wake()
+            elif proc.server is not None:
+                proc.waiting = RUNNING
+                self.expired(proc)
+
+    def expired(self, proc: GreenProcess) -> None:
+        """An idle behaviour's time is up."""
+        self.ready.append(proc)
+        proc.put(TIMED_OUT)
+
+    def next_due(self) -> float | None:
+        """When the earliest deadline or timer is due."""
+        times = [timers.heap[0][0] for timers in self.sources if timers.heap]
+        if self.heap:
+            times.append(self.heap[0][0])
+        return min(times) if times else None
+
+    def idle(self) -> bool:
+        """Nothing is ready: wait for something; False ends the loop."""
+        self.poll()
+        if self.ready:
+            return True
+        if self.stopping and not self.inbound:
+            return False
+        due = self.next_due()
+        timeout = -1.0 if due is None else max(0.0, due - self.now())
+        self._sleeping = True
+        # The flag is up before this look, so whoever appends after it rings.
+        if not self.inbound:
+            self._bell.acquire(timeout=min(timeout, 3600.0))
+        self._sleeping = False
+        return True
+
+
+class TimedOut:
+    """What an idle behaviour finds in its mailbox when its time-out has passed."""
+
+
+TIMED_OUT = TimedOut()

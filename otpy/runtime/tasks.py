@@ -1,0 +1,151 @@
+"""The async executor: a process lives as a task on the node's asyncio loop."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from otpy.runtime._current import IN_TASK
+from otpy.runtime.body import outcome
+from otpy.runtime.locked import LockedProcess
+from otpy.runtime.record import ANY, RUNNING
+from otpy.runtime.scheduler import TIMED_OUT
+from otpy.terms.errors import WouldBlockLoop
+
+if TYPE_CHECKING:
+    from otpy.runtime.node import Node
+
+
+class TaskProcess(LockedProcess):
+    """A process that is a task; blocking calls in it are ``await aio.…``."""
+
+    __slots__ = ("_future", "loop", "task")
+    kind = "async"
+
+    def __init__(
+        self,
+        node: "Node",
+        pid: Any,
+        fn: Callable[..., Any] | None,
+        args: Any,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(node, pid, fn, args)
+        self.loop = loop
+        self._future: asyncio.Future[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        self.waiting = RUNNING
+        future, self._future = self._future, None
+        if future is not None:
+            if asyncio._get_running_loop() is self.loop:
+                _finish(future)
+            else:
+                self.loop.call_soon_threadsafe(_finish, future)
+
+    def abandon(self) -> None:
+        if self.waiting:
+            self.wake()
+
+    def park(self, mode: int, deadline: float | None, seen: int = 0) -> None:
+        raise WouldBlockLoop(
+            f"{self.pid!r} runs on an event loop, which this call would block; "
+            "await the function of the same name in otpy.aio instead"
+        )
+
+    async def wait(self, mode: int, deadline: float | None, seen: int = 0) -> None:
+        """What ``park`` is elsewhere."""
+        future = self.loop.create_future()
+        with self.lock:
+            if not self.alive:
+                self.raise_dead()
+            if self.reply is not None or (mode == ANY and len(self.mailbox) > seen):
+                return
+            self.waiting = mode
+            self._future = future
+        if deadline is None:
+            await future
+        else:
+            left = max(0.0, deadline - self.node.clock.now())
+            timer = self.loop.call_later(left, _finish, future)
+            try:
+                await future
+            finally:
+                timer.cancel()
+        with self.lock:
+            self.waiting = RUNNING
+            self._future = None
+        if not self.alive:
+            self.raise_dead()
+
+    def start(self) -> None:
+        if asyncio._get_running_loop() is self.loop:
+            self._begin()
+        else:
+            self.loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        self.task = self.loop.create_task(self._run(), name=f"otpy {self.pid!r}")
+
+    async def _run(self) -> None:
+        IN_TASK.set(self)
+        error: BaseException | None = None
+        try:
+            if self.server is not None:
+                await self._serve()
+            elif self.fn is not None:
+                await self.fn(*self.args)
+        except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
+            error = raised
+        reason = outcome(self, error)
+        IN_TASK.set(None)
+        self.end(reason)
+
+    async def _serve(self) -> None:
+        server = self.server
+        assert server is not None
+        await _finished(server.begin())
+        clock = self.node.clock
+        while self.alive:
+            with self.lock:
+                item = self.mailbox.popleft() if self.mailbox else None
+            if item is not None:
+                await _finished(server.handle(item))
+                continue
+            idle = server.idle_timeout
+            deadline = None if idle is None else clock.now() + idle
+            if idle is None or idle > 0:
+                await self.wait(ANY, deadline)
+            if deadline is not None and not self.mailbox and clock.now() >= deadline:
+                await _finished(server.handle(TIMED_OUT))
+
+
+async def _finished(result: Any) -> None:
+    if inspect.isawaitable(result):
+        await result
+
+
+def _finish(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class LoopThread:
+    """The node's own asyncio loop, on a thread of its own; made on first use."""
+
+    def __init__(self, name: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._main, name=name, daemon=True)
+        self.thread.start()
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        self.loop.close()
+
+    def stop(self, timeout: float) -> None:
+        """End the loop and its thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(timeout)
