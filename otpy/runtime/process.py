@@ -202,10 +202,13 @@ def launch(
     link: bool = False,
     monitor: bool = False,
     name: object = None,
+    attach: Callable[[Process], None] | None = None,
 ) -> tuple[Process, Ref | None]:
-    """Make and start a process; link and monitor are in place before it runs."""
+    """Make and start a process; link, monitor and ``attach(proc)`` are done before it runs."""
     node = me.node
     proc = node.make(kind, fn, args, server)
+    if attach is not None:
+        attach(proc)
     pid = proc.pid
     if name is not None:
         try:

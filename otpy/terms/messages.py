@@ -76,3 +76,12 @@ class NodeDown:
 
     node: str
     reason: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class NameFree:
+    """What ``monitor_name`` delivers: ``name`` has no holder any more, ``reason`` says why."""
+
+    ref: Ref
+    name: Any
+    reason: Any

@@ -1,0 +1,138 @@
+"""otpy: Erlang/OTP's way of building systems, in Python.
+
+Elixir's ``Module.function`` is ``otpy.module.function``. Everything is imported
+on first use, so ``import otpy`` is cheap.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_ERRORS = (
+    "AddressInUse AlreadyStarted BadArgument BadChildSpec BadFlags Busy CallExit CallTimeout "
+    "ChildError Ignored NameTaken NoProcess NodeError NodeForked NodeNameTaken NodeStopped "
+    "NotAName NotDistributed NotRegistered NotSendable OtpyError ProcessExit ReceiveTimeout "
+    "RemoteError StartError WeakCookie WouldBlockLoop"
+).split()
+_HOMES: dict[str, str] = {
+    **dict.fromkeys(_ERRORS, "otpy.terms.errors"),
+    **dict.fromkeys(("Pid", "Ref", "Creation"), "otpy.terms.pid"),
+    **dict.fromkeys(("Global", "Via", "At"), "otpy.terms.names"),
+    **dict.fromkeys(
+        ("Down", "Exit", "NameFree", "NodeDown", "NodeUp", "Timeout", "TimerFired"),
+        "otpy.terms.messages",
+    ),
+    **dict.fromkeys(
+        ("NORMAL", "SHUTDOWN", "KILL", "KILLED", "NOPROC", "NOCONNECTION", "Crash"),
+        "otpy.terms.reasons",
+    ),
+    **dict.fromkeys(
+        ("Ok", "Reply", "NoReply", "Stop", "IGNORE", "InitResult", "CallResult", "Next"),
+        "otpy.behaviours.results",
+    ),
+    **dict.fromkeys(("GenServer", "Request"), "otpy.behaviours.gen_server"),
+    "From": "otpy.runtime.mail",
+    "Node": "otpy.runtime.node",
+    "ChildSpec": "otpy.behaviours.child_spec",
+    "Supervisor": "otpy.behaviours.supervisor",
+    **dict.fromkeys(("self_pid",), "otpy.runtime.process"),
+    **dict.fromkeys(("seconds", "minutes", "hours"), "otpy.runtime.units"),
+}
+_MODULES: dict[str, str] = {
+    "process": "otpy.runtime.process",
+    "gen_server": "otpy.behaviours.gen_server",
+    "supervisor": "otpy.behaviours.supervisor",
+    "sys": "otpy.behaviours.sys",
+    "aio": "otpy.bridges.aio",
+    "global_": "otpy.cluster.global_",
+}
+
+if TYPE_CHECKING:
+    from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import supervisor as supervisor
+    from otpy.behaviours import sys as sys
+    from otpy.behaviours.child_spec import ChildSpec as ChildSpec
+    from otpy.behaviours.gen_server import GenServer as GenServer
+    from otpy.behaviours.gen_server import Request as Request
+    from otpy.behaviours.results import IGNORE as IGNORE
+    from otpy.behaviours.results import CallResult as CallResult
+    from otpy.behaviours.results import InitResult as InitResult
+    from otpy.behaviours.results import Next as Next
+    from otpy.behaviours.results import NoReply as NoReply
+    from otpy.behaviours.results import Ok as Ok
+    from otpy.behaviours.results import Reply as Reply
+    from otpy.behaviours.results import Stop as Stop
+    from otpy.behaviours.supervisor import Supervisor as Supervisor
+    from otpy.bridges import aio as aio
+    from otpy.cluster import global_ as global_
+    from otpy.runtime import process as process
+    from otpy.runtime.mail import From as From
+    from otpy.runtime.node import Node as Node
+    from otpy.runtime.process import self_pid as self_pid
+    from otpy.runtime.units import hours as hours
+    from otpy.runtime.units import minutes as minutes
+    from otpy.runtime.units import seconds as seconds
+    from otpy.terms.errors import AddressInUse as AddressInUse
+    from otpy.terms.errors import AlreadyStarted as AlreadyStarted
+    from otpy.terms.errors import BadArgument as BadArgument
+    from otpy.terms.errors import BadChildSpec as BadChildSpec
+    from otpy.terms.errors import BadFlags as BadFlags
+    from otpy.terms.errors import Busy as Busy
+    from otpy.terms.errors import CallExit as CallExit
+    from otpy.terms.errors import CallTimeout as CallTimeout
+    from otpy.terms.errors import ChildError as ChildError
+    from otpy.terms.errors import Ignored as Ignored
+    from otpy.terms.errors import NameTaken as NameTaken
+    from otpy.terms.errors import NodeError as NodeError
+    from otpy.terms.errors import NodeForked as NodeForked
+    from otpy.terms.errors import NodeNameTaken as NodeNameTaken
+    from otpy.terms.errors import NodeStopped as NodeStopped
+    from otpy.terms.errors import NoProcess as NoProcess
+    from otpy.terms.errors import NotAName as NotAName
+    from otpy.terms.errors import NotDistributed as NotDistributed
+    from otpy.terms.errors import NotRegistered as NotRegistered
+    from otpy.terms.errors import NotSendable as NotSendable
+    from otpy.terms.errors import OtpyError as OtpyError
+    from otpy.terms.errors import ProcessExit as ProcessExit
+    from otpy.terms.errors import ReceiveTimeout as ReceiveTimeout
+    from otpy.terms.errors import RemoteError as RemoteError
+    from otpy.terms.errors import StartError as StartError
+    from otpy.terms.errors import WeakCookie as WeakCookie
+    from otpy.terms.errors import WouldBlockLoop as WouldBlockLoop
+    from otpy.terms.messages import Down as Down
+    from otpy.terms.messages import Exit as Exit
+    from otpy.terms.messages import NameFree as NameFree
+    from otpy.terms.messages import NodeDown as NodeDown
+    from otpy.terms.messages import NodeUp as NodeUp
+    from otpy.terms.messages import Timeout as Timeout
+    from otpy.terms.messages import TimerFired as TimerFired
+    from otpy.terms.names import At as At
+    from otpy.terms.names import Global as Global
+    from otpy.terms.names import Via as Via
+    from otpy.terms.pid import Creation as Creation
+    from otpy.terms.pid import Pid as Pid
+    from otpy.terms.pid import Ref as Ref
+    from otpy.terms.reasons import KILL as KILL
+    from otpy.terms.reasons import KILLED as KILLED
+    from otpy.terms.reasons import NOCONNECTION as NOCONNECTION
+    from otpy.terms.reasons import NOPROC as NOPROC
+    from otpy.terms.reasons import NORMAL as NORMAL
+    from otpy.terms.reasons import SHUTDOWN as SHUTDOWN
+    from otpy.terms.reasons import Crash as Crash
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _MODULES:
+        value: Any = import_module(_MODULES[name])
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'otpy' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOMES, *_MODULES, "__version__"])

@@ -1,0 +1,1 @@
+"""OTP's behaviours: gen_server, supervisor and the others (L3)."""

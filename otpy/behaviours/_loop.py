@@ -1,0 +1,322 @@
+"""The loop of a GenServer: what each item of the mailbox makes of the state.
+
+Rules: a callback's exception or bad result ends the process through
+``terminate``; the answer of a ``Stop`` is sent after ``terminate``, that of a
+``Reply`` before ``handle_continue``; a system message never touches the
+time-out of the last result.
+"""
+
+import inspect
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from otpy.behaviours import _standby, _system
+from otpy.behaviours._report import report_termination
+from otpy.behaviours.results import UNSET, Ignore, NoReply, Ok, Reply, Stop
+from otpy.runtime._current import HERE
+from otpy.runtime.body import reason_of
+from otpy.runtime.mail import Call, Cast, From, System
+from otpy.runtime.record import Process, failed_call
+from otpy.runtime.scheduler import GreenProcess, TimedOut
+from otpy.terms.errors import ProcessExit
+from otpy.terms.messages import Exit, Timeout
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.reasons import NORMAL, is_shutdown
+from otpy.terms.signals import ReplySignal
+
+if TYPE_CHECKING:
+    from otpy.behaviours.gen_server import GenServer
+
+TIMEOUT = Timeout()
+
+
+def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
+    """Bring an answer to a caller, wherever it is."""
+    node = me.node
+    pid = from_.pid
+    caller = node.procs.get(pid)
+    if type(caller) is GreenProcess and HERE.sched is caller.sched:
+        if caller.call_tag == from_.tag:
+            caller.take_reply(from_.tag, ok, value)
+    elif caller is not None or pid.node != node.name:
+        ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
+        node.send_signal(me, ReplySignal(pid, ref, ok, value))
+
+
+class Loop:
+    """One GenServer at work."""
+
+    __slots__ = (
+        "arg",
+        "debug",
+        "handle_call",
+        "held",
+        "idle_timeout",
+        "is_async",
+        "module",
+        "name",
+        "parent",
+        "proc",
+        "standby",
+        "starter",
+        "state",
+        "suspended",
+    )
+
+    def __init__(
+        self, module: "GenServer[Any]", arg: Any, parent: Pid | None, starter: From, name: Any
+    ) -> None:
+        self.module = module
+        self.arg = arg
+        self.parent = parent
+        self.starter: From | None = starter
+        self.name = name
+        self.proc: Process = None  # type: ignore[assignment]  # set before the process starts
+        self.state: Any = None
+        self.idle_timeout: float | None = None
+        self.suspended = False
+        self.held: deque[Any] | None = None
+        self.standby: _standby.Standby | None = None
+        self.debug: _system.Debug | None = None
+        self.is_async = type(module).is_async
+        self.handle_call = module.handle_call
+
+    # Start.
+
+    def begin(self) -> Any:
+        """Take the name, run ``init`` and tell the starter."""
+        proc = self.proc
+        proc.handling = self.starter
+        if self.name is not None and not _standby.take_name(self):
+            return None
+        return self.run_init()
+
+    def run_init(self) -> Any:
+        """``init``, in the process itself."""
+        arg, self.arg = self.arg, None
+        try:
+            result: Any = self.module.init(arg)
+        except BaseException as error:  # noqa: BLE001 - any end of init is told to the starter
+            self._init_failed(error)
+        if self.is_async and inspect.isawaitable(result):
+            return self._init_later(result)
+        return self._init_done(result)
+
+    async def _init_later(self, result: Any) -> None:
+        try:
+            result = await result
+        except BaseException as error:  # noqa: BLE001 - any end of init is told to the starter
+            self._init_failed(error)
+        again = self._init_done(result)
+        if again is not None:
+            await again
+
+    def _init_failed(self, error: BaseException) -> NoReturn:
+        if not self.proc.alive:
+            raise ProcessExit(self.proc.reason)
+        if not isinstance(error, ProcessExit):
+            report_termination(self, reason_of(error), error, None)
+        raise ProcessExit(reason_of(error)) from None
+
+    def _init_done(self, result: Any) -> Any:
+        if isinstance(result, Ok):
+            self.state = result.state
+            self._tell_starter(True, self.proc.pid)
+            return self._after(result)
+        if isinstance(result, Ignore):
+            self._quit(NORMAL, result)
+        if isinstance(result, Stop):
+            self._quit(result.reason, result.reason)
+        self._quit(("bad_return_value", result), ("bad_return_value", result))
+
+    def _quit(self, reason: Any, told: Any) -> NoReturn:
+        """End before the loop has begun; the name is free when the starter hears of it."""
+        proc, starter = self.proc, self.starter
+        proc.handling = None
+        self.starter = None
+        with proc.owned:
+            effects = proc.die(reason)
+        if starter is not None:
+            failed = failed_call(starter, told)
+            effects = [*(effects or ()), failed]
+        proc.node.emit(effects)
+        raise ProcessExit(reason)
+
+    def _tell_starter(self, ok: bool, value: Any) -> None:
+        self.proc.handling = None
+        starter, self.starter = self.starter, None
+        if starter is not None:
+            answer(self.proc, starter, ok, value)
+
+    # One item.
+
+    def handle(self, item: Any) -> Any:
+        """Handle one item of the mailbox."""
+        kind = type(item)
+        if self.suspended or self.standby is not None or self.debug is not None:
+            if not self._special(item, kind):
+                return None
+        if kind is Call:
+            return self._call(item)
+        if kind is Cast:
+            return self._run(self.module.handle_cast, item.request, item)
+        if kind is System:
+            return _system.handle(self, item)
+        if kind is TimedOut:
+            self.idle_timeout = None
+            return self._run(self.module.handle_info, TIMEOUT, item)
+        if kind is Exit and item.pid == self.parent:
+            self.stop(item.reason, item)
+        return self._run(self.module.handle_info, item, item)
+
+    def on_timeout(self) -> Any:
+        """The time-out of the last result has passed and the mailbox is empty."""
+        self.idle_timeout = None
+        return self._run(self.module.handle_info, TIMEOUT, TIMEOUT)
+
+    def _special(self, item: Any, kind: type) -> bool:
+        """Suspended, in standby or debugged: whether the item is to be handled now."""
+        if self.debug is not None and kind is not System:
+            self.debug.saw(self, item)
+        if kind is System or (kind is Exit and item.pid == self.parent):
+            return True
+        if self.standby is not None:
+            return _standby.handle(self, item)
+        if self.suspended:
+            if self.held is None:
+                self.held = deque()
+            self.held.append(item)
+            return False
+        return True
+
+    def _call(self, item: Call) -> Any:
+        proc = self.proc
+        from_ = item.from_
+        proc.handling = from_
+        try:
+            result: Any = self.handle_call(item.request, from_, self.state)
+        except BaseException as error:  # noqa: BLE001 - ends this process, with a report
+            self.crash(error, item)
+        if type(result) is Reply:
+            proc.handling = None
+            if result.state is not UNSET:
+                self.state = result.state
+            self.idle_timeout = result.timeout
+            answer(proc, from_, True, result.reply)
+            if result.continue_ is not UNSET:
+                return self._continue(result.continue_)
+            return None
+        if self.is_async and inspect.isawaitable(result):
+            return self._call_later(result, item)
+        return self._call_done(result, item)
+
+    async def _call_later(self, result: Any, item: Call) -> None:
+        try:
+            result = await result
+        except BaseException as error:  # noqa: BLE001 - ends this process, with a report
+            self.crash(error, item)
+        again = self._call_done(result, item)
+        if again is not None:
+            await again
+
+    def _call_done(self, result: Any, item: Call) -> Any:
+        proc = self.proc
+        from_ = item.from_
+        if isinstance(result, Reply):
+            proc.handling = None
+            answer(proc, from_, True, result.reply)
+        elif isinstance(result, NoReply):
+            proc.handling = None
+            caller = proc.node.procs.get(from_.pid)
+            if caller is None or caller.call_tag == from_.tag:
+                if proc.deferred is None:
+                    proc.deferred = {}
+                proc.deferred[from_.tag] = from_
+        elif isinstance(result, Stop):
+            if result.state is not UNSET:
+                self.state = result.state
+            if result.reply is not UNSET:
+                proc.handling = None
+                self.stop(result.reason, item, lambda: answer(proc, from_, True, result.reply))
+            self.stop(result.reason, item)
+        else:
+            self.bad_return(result, item)
+        return self._after(result)
+
+    def _run(self, callback: Callable[[Any, Any], Any], message: Any, item: Any) -> Any:
+        try:
+            result = callback(message, self.state)
+        except BaseException as error:  # noqa: BLE001 - ends this process, with a report
+            self.crash(error, item)
+        if self.is_async and inspect.isawaitable(result):
+            return self._run_later(result, item)
+        return self._done(result, item)
+
+    async def _run_later(self, result: Any, item: Any) -> None:
+        try:
+            result = await result
+        except BaseException as error:  # noqa: BLE001 - ends this process, with a report
+            self.crash(error, item)
+        again = self._done(result, item)
+        if again is not None:
+            await again
+
+    def _done(self, result: Any, item: Any) -> Any:
+        if result is None:
+            self.idle_timeout = None
+            return None
+        if isinstance(result, NoReply):
+            return self._after(result)
+        if isinstance(result, Stop) and result.reply is UNSET:
+            if result.state is not UNSET:
+                self.state = result.state
+            self.stop(result.reason, item)
+        self.bad_return(result, item)
+
+    def _after(self, result: Any) -> Any:
+        if result.state is not UNSET:
+            self.state = result.state
+        timeout = result.timeout
+        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
+            self.bad_return(result, None)
+        self.idle_timeout = timeout
+        if result.continue_ is not UNSET:
+            return self._continue(result.continue_)
+        return None
+
+    def _continue(self, arg: Any) -> Any:
+        return self._run(self.module.handle_continue, arg, ("continue", arg))
+
+    # The end.
+
+    def bad_return(self, result: Any, item: Any) -> NoReturn:
+        """A callback returned what no callback may return."""
+        self.stop(("bad_return_value", result), item)
+
+    def crash(self, error: BaseException, item: Any) -> NoReturn:
+        """A callback raised."""
+        if not self.proc.alive:
+            raise ProcessExit(self.proc.reason)
+        self.stop(reason_of(error), item, error=error)
+
+    def stop(
+        self,
+        reason: Any,
+        item: Any,
+        then: Callable[[], None] | None = None,
+        error: BaseException | None = None,
+    ) -> NoReturn:
+        """Run ``terminate`` and end with ``reason``, or with what went wrong in it."""
+        try:
+            if self.standby is None:
+                self.module.terminate(reason, self.state)
+        except BaseException as failed:  # noqa: BLE001 - replaces the reason, as in OTP
+            if not self.proc.alive:
+                raise ProcessExit(self.proc.reason) from None
+            reason, error = reason_of(failed), failed
+        if not is_shutdown(reason):
+            report_termination(self, reason, error, item)
+        if then is not None:
+            then()
+        raise ProcessExit(reason) from None

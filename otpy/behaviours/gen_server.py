@@ -1,0 +1,485 @@
+"""GenServer: a process that answers calls and casts one after the other.
+
+The names, argument orders and guarantees are Elixir's ``GenServer``; a call that
+gets no reply raises ``CallExit`` where Elixir exits.
+"""
+
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, TypeVar, overload
+
+from otpy.behaviours._loop import Loop, answer
+from otpy.behaviours.results import CallResult, Ignore, InitResult, Next
+from otpy.runtime._current import HERE, current
+from otpy.runtime.mail import Call, Cast, From
+from otpy.runtime.process import Dest, launch, where
+from otpy.runtime.record import ANY, REPLY, RUNNING, Process
+from otpy.runtime.scheduler import GreenProcess
+from otpy.terms.errors import (
+    AlreadyStarted,
+    BadArgument,
+    CallExit,
+    CallTimeout,
+    Ignored,
+    NameTaken,
+    NotAName,
+    NotRegistered,
+    StartError,
+)
+from otpy.terms.names import At, Global, Via
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.reasons import NORMAL
+from otpy.terms.signals import CallSignal, CancelCallSignal, CastSignal
+
+S = TypeVar("S")
+R = TypeVar("R")
+LOG = logging.getLogger("otpy.gen_server")
+CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "handle_continue")
+
+
+class Request(Generic[R]):
+    """Base of typed requests: ``class Get(Request[int])`` makes ``call(pid, Get())`` an int."""
+
+    __slots__ = ()
+
+
+class GenServer(Generic[S]):
+    """Subclass it, with the state's type: ``class Counter(GenServer[int], green=True)``.
+
+    Class options: ``restart``, ``shutdown`` and ``id`` for its child spec; ``green``
+    to run on the node's user scheduler instead of on a thread of its own. A class with
+    any ``async def`` callback runs as a task on the node's event loop.
+    """
+
+    child_options: ClassVar[dict[str, Any]] = {}
+    kind: ClassVar[str] = "thread"
+    is_async: ClassVar[bool] = False
+
+    def __init_subclass__(
+        cls, *, green: bool | None = None, kernel: bool = False, **options: Any
+    ) -> None:
+        super().__init_subclass__()
+        unknown = [key for key in options if key not in ("restart", "shutdown", "id", "significant")]
+        if unknown:
+            raise BadArgument(
+                f"class {cls.__name__} got the option {unknown[0]!r}; expected green, restart, "
+                "shutdown, significant or id"
+            )
+        cls.child_options = {**cls.child_options, **options}
+        cls.is_async = any(inspect.iscoroutinefunction(getattr(cls, name)) for name in CALLBACKS)
+        if cls.is_async:
+            cls.kind = "async"
+        elif kernel:
+            cls.kind = "kernel"
+        elif green is not None:
+            cls.kind = "green" if green else "thread"
+
+    def init(self, arg: Any) -> Any:
+        """Make the first state: ``Ok(state)``, ``IGNORE`` or ``Stop(reason)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no init")
+
+    def handle_call(self, request: Any, from_: From, state: S) -> Any:
+        """Answer a call: ``Reply``, ``NoReply`` (and ``reply`` later) or ``Stop``."""
+        raise RuntimeError(
+            f"attempted to call GenServer {_me()} but no handle_call clause was provided"
+        )
+
+    def handle_cast(self, request: Any, state: S) -> Any:
+        """Handle a cast: ``NoReply``, ``Stop``, or None for unchanged."""
+        raise RuntimeError(
+            f"attempted to cast GenServer {_me()} but no handle_cast clause was provided"
+        )
+
+    def handle_info(self, message: Any, state: S) -> Any:
+        """Handle any other message: ``NoReply``, ``Stop``, or None for unchanged."""
+        LOG.error(
+            "%s %s received unexpected message in handle_info: %r",
+            type(self).__qualname__,
+            _me(),
+            message,
+        )
+
+    def handle_continue(self, arg: Any, state: S) -> Any:
+        """Do what ``continue_=arg`` of a result asked for, before any other message."""
+        raise RuntimeError(f"GenServer {_me()} was told to continue but has no handle_continue")
+
+    def terminate(self, reason: Any, state: S) -> None:
+        """Clean up. Runs on ``Stop``, on an exception, and on exit signals if it traps exits."""
+
+    def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+        """Change what status and crash reports show; ``why`` is "normal" or "terminate"."""
+        return status
+
+    @classmethod
+    def start_link(cls, arg: Any) -> Pid:
+        """Start it without a name; override to give one."""
+        return start_link(cls, arg)
+
+    @classmethod
+    def child_spec(cls, arg: Any) -> Any:
+        """The child specification for a supervisor."""
+        from otpy.behaviours.child_spec import ChildSpec
+
+        return ChildSpec(**{"id": cls, "start": (cls.start_link, (arg,)), **cls.child_options})
+
+
+def _me() -> str:
+    proc = current()
+    return repr(proc.name or proc.pid)
+
+
+# Starting.
+
+
+def start_link(
+    module: type[GenServer[Any]], arg: Any, *, name: Any = None, timeout: float | None = None
+) -> Pid:
+    """Start a server linked to the caller; returns its pid after ``init``.
+
+    ``name``: None, a str or class (local), ``Global(name)`` or ``Via(module, key)``.
+    Raises ``AlreadyStarted``, ``Ignored`` or ``StartError(reason)``; with a ``timeout`` in
+    seconds that passes, ``StartError("timeout")`` and the process is killed.
+    """
+    return _start(module, arg, name, timeout, link=True)[0]
+
+
+def start(
+    module: type[GenServer[Any]], arg: Any, *, name: Any = None, timeout: float | None = None
+) -> Pid:
+    """As ``start_link``, without a link."""
+    return _start(module, arg, name, timeout)[0]
+
+
+def start_monitor(
+    module: type[GenServer[Any]], arg: Any, *, name: Any = None, timeout: float | None = None
+) -> tuple[Pid, Ref]:
+    """As ``start``, with a monitor; the pid and the monitor's reference."""
+    pid, ref = _start(module, arg, name, timeout, monitor=True)
+    assert ref is not None
+    return pid, ref
+
+
+def _start(
+    module: type[GenServer[Any]],
+    arg: Any,
+    name: Any,
+    timeout: float | None,
+    *,
+    link: bool = False,
+    monitor: bool = False,
+) -> tuple[Pid, Ref | None]:
+    if not (isinstance(module, type) and issubclass(module, GenServer)):
+        raise BadArgument(f"{module!r} is not a GenServer class")
+    if isinstance(name, At) or not (
+        name is None or isinstance(name, (str, type, Global, Via))
+    ):
+        raise NotAName(f"name={name!r}; expected None, a str, a class, Global(...) or Via(...)")
+    me = current()
+    if me.node.state != "running":
+        me.node.check()
+    tag = next(me.node.numbers)
+    me.reply = None
+    me.call_tag = tag
+    local = name if isinstance(name, (str, type)) else None
+    starter = From(me.pid, tag, me.pid)
+    loop = Loop(module(), arg, me.pid if link else None, starter, None if local else name)
+    proc, ref = _launch(me, module, loop, local, link, monitor)
+    _await_start(me, proc, timeout, link)
+    return proc.pid, ref
+
+
+def _launch(
+    me: Process, module: type[GenServer[Any]], loop: Loop, local: Any, link: bool, monitor: bool
+) -> tuple[Process, Ref | None]:
+    def attach(proc: Process) -> None:
+        loop.proc = proc
+        proc.standby_allowed = me.standby_allowed
+        proc.handling = loop.starter
+
+    try:
+        return launch(
+            me,
+            module.kind,
+            module.init,
+            server=loop,
+            link=link,
+            monitor=monitor,
+            name=local,
+            attach=attach,
+        )
+    except NameTaken:
+        me.call_tag = 0
+        holder = me.node.names.whereis(local)
+        if holder is None:
+            return _launch(me, module, loop, local, link, monitor)
+        raise AlreadyStarted(holder) from None
+
+
+def _await_start(me: Process, proc: Process, timeout: float | None, link: bool) -> None:
+    from otpy.runtime import process
+
+    ok, value = _await_reply(me, timeout, lambda: None)
+    if ok:
+        return
+    if link:
+        process.unlink(proc.pid)
+    if value is _TIMED_OUT:
+        process.exit(proc.pid, "kill")
+        raise StartError("timeout", f"init took longer than {timeout} seconds")
+    if isinstance(value, Ignore):
+        raise Ignored()
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == "already_started":
+        raise AlreadyStarted(value[1])
+    raise StartError(value)
+
+
+# Calls.
+
+_TIMED_OUT = object()
+
+
+def _await_reply(me: Process, timeout: float | None, give_up: Callable[[], None]) -> tuple[bool, Any]:
+    deadline = None if timeout is None else me.node.clock.now() + timeout
+    while me.reply is None:
+        if deadline is not None and me.node.clock.now() >= deadline:
+            with me.owned:
+                me.call_tag = 0
+            if me.reply is None:
+                give_up()
+                return False, _TIMED_OUT
+            break
+        me.park(REPLY, deadline)
+    reply: tuple[bool, Any] = me.reply
+    me.reply = None
+    return reply
+
+
+@overload
+def call(server: Dest, request: Request[R], timeout: float | None = 5.0) -> R: ...
+@overload
+def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any: ...
+def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
+    """Send a request and wait for the reply.
+
+    ``timeout`` is in seconds, None for ever. Raises ``CallTimeout``, or ``CallExit``
+    with the reason: "noproc", "calling_self", ("nodedown", node), ("standby", holder), or
+    what the server ended with.
+    """
+    me = HERE.proc or current()
+    if not me.alive:
+        me.raise_dead()
+    node = me.node
+    pid = server if type(server) is Pid else _resolve(me, server, request, timeout)
+    target = node.procs.get(pid)  # type: ignore[arg-type]  # an At is simply not found
+    if target is me:
+        raise _call_exit("calling_self", server, request, timeout)
+    tag = next(node.numbers)
+    me.reply = None
+    me.call_tag = tag
+    sched = me.sched
+    if sched is not None and target is not None and target.sched is sched:
+        target.mailbox.append(Call(From(me.pid, tag, pid), request))  # type: ignore[arg-type]
+        if target.waiting == ANY:
+            target.waiting = RUNNING
+            sched.ready.append(target)  # type: ignore[arg-type]  # it is green: it has a sched
+    else:
+        made = me.pid
+        me.call_to = pid
+        ref = Ref(made.started, made.node, made.bits, tag, made.number)
+        node.send_signal(me, CallSignal(made, pid, ref, "call", request))
+    deadline = None if timeout is None else node.clock.now() + timeout
+    while me.reply is None:
+        me.park(REPLY, deadline)
+        if me.reply is None and deadline is not None and node.clock.now() >= deadline:
+            _give_up(me, pid, tag)
+            if me.reply is None:
+                raise CallTimeout("timeout", ("gen_server", "call", (server, request, timeout)))
+    ok, value = me.reply
+    me.reply = None
+    if ok:
+        return value
+    raise _call_exit(value, server, request, timeout)
+
+
+def _give_up(me: Process, dest: Pid | At, tag: int) -> None:
+    """Nobody waits for the answer any more; the server forgets who asked."""
+    with me.owned:
+        me.call_tag = 0
+    made = me.pid
+    ref = Ref(made.started, made.node, made.bits, tag, made.number)
+    me.node.send_signal(me, CancelCallSignal(made, dest, ref))
+
+
+def _call_exit(reason: Any, server: Any, request: Any, timeout: float | None) -> CallExit:
+    return CallExit(reason, ("gen_server", "call", (server, request, timeout)))
+
+
+def _resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pid | At:
+    if isinstance(server, At):
+        if server.node != me.node.name:
+            return server
+        found = me.node.names.whereis(server.name)
+    else:
+        found = where(me, server)
+    if found is None:
+        raise _call_exit("noproc", server, request, timeout)
+    return found
+
+
+def system(server: Dest, kind: str, request: Any = None, timeout: float | None = 5.0) -> Any:
+    """A request of the ``sys`` protocol; as ``call`` otherwise."""
+    me = current()
+    pid = _resolve(me, server, request, timeout) if type(server) is not Pid else server
+    if pid == me.pid:
+        raise CallExit("calling_self", ("sys", kind, (server, request)))
+    made = me.pid
+    tag = next(me.node.numbers)
+    me.reply = None
+    me.call_tag = tag
+    me.call_to = pid
+    ref = Ref(made.started, made.node, made.bits, tag, made.number)
+    me.node.send_signal(me, CallSignal(made, pid, ref, kind, request))
+    ok, value = _await_reply(me, timeout, lambda: _give_up(me, pid, tag))
+    if ok:
+        return value
+    if value is _TIMED_OUT:
+        raise CallTimeout("timeout", ("sys", kind, (server, request)))
+    raise CallExit(value, ("sys", kind, (server, request)))
+
+
+def cast(server: Dest, request: Any) -> None:
+    """Send a request without an answer; a missing server is not an error."""
+    me = HERE.proc or current()
+    node = me.node
+    if type(server) is Pid:
+        target = node.procs.get(server)
+        if target is not None:
+            sched = me.sched
+            if sched is not None and target.sched is sched:
+                target.mailbox.append(Cast(request))
+                if target.waiting == ANY:
+                    target.waiting = RUNNING
+                    sched.ready.append(target)  # type: ignore[arg-type]  # it is green
+                return
+            node.put(me, target, Cast(request))
+        elif server.node != node.name:
+            node.send_signal(me, CastSignal(me.pid, server, request))
+        return
+    if isinstance(server, At):
+        node.send_signal(me, CastSignal(me.pid, server, request))
+        return
+    try:
+        pid = where(me, server)
+    except NotRegistered:
+        return
+    if pid is not None:
+        cast(pid, request)
+
+
+def reply(from_: From, value: Any) -> None:
+    """Answer a call whose ``handle_call`` returned ``NoReply``; any process may do it, once."""
+    if not isinstance(from_, From):
+        raise BadArgument(f"reply({from_!r}): expected the from_ of a handle_call")
+    me = current()
+    if me.pid == from_.server:
+        if me.handling is not None and me.handling.tag == from_.tag:
+            me.handling = None
+        if me.deferred is not None:
+            me.deferred.pop(from_.tag, None)
+        answer(me, from_, True, value)
+        return
+    answer(me, from_, True, value)
+    made = from_.pid
+    ref = Ref(made.started, made.node, made.bits, from_.tag, made.number)
+    me.node.send_signal(me, CancelCallSignal(made, from_.server, ref))
+
+
+def stop(server: Dest, reason: Any = NORMAL, timeout: float | None = None) -> None:
+    """End a server with ``reason``, through its ``terminate``; returns when it is gone.
+
+    Raises ``CallExit``: "noproc", "calling_self", the real reason if it ended with
+    another one, or ``CallTimeout``.
+    """
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
+        raise BadArgument(f"timeout={timeout!r}; expected seconds of at least 0, or None")
+    request = ("gen_server", "stop", (server, reason, timeout))
+    try:
+        system(server, "terminate", reason, timeout)
+    except CallTimeout:
+        raise CallTimeout("timeout", request) from None
+    except CallExit as ended:
+        if ended.reason == reason and ended.reason != "noproc":
+            return
+        raise CallExit(ended.reason, request) from None
+
+
+def whereis(server: Dest) -> Pid | At | None:
+    """The pid behind a name, None if nobody has it; ``At`` of another node as it is."""
+    me = current()
+    if isinstance(server, At):
+        return me.node.names.whereis(server.name) if server.node == me.node.name else server
+    return where(me, server)
+
+
+def abcast(name: str | type, request: Any, nodes: list[str] | None = None) -> None:
+    """Cast to the server registered as ``name`` on each node (by default all, with this one)."""
+    for node in _all_nodes() if nodes is None else nodes:
+        cast(At(name, node), request)
+
+
+def _all_nodes() -> list[str]:
+    node = current().node
+    return [node.name, *(node.router.nodes() if node.router is not None else ())]
+
+
+def multi_call(
+    name: str | type, request: Any, nodes: list[str] | None = None, timeout: float | None = 5.0
+) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Call the server registered as ``name`` on each node, at once.
+
+    Returns ``([(node, reply), ...], [node without a reply, ...])``, each in the nodes' order.
+    """
+    from otpy.runtime import process
+
+    wanted = _all_nodes() if nodes is None else nodes
+    box = process.alias()
+
+    def ask(node: str) -> None:
+        try:
+            outcome: tuple[bool, Any] = (True, call(At(name, node), request, timeout))
+        except CallExit as error:
+            outcome = (False, error.reason)
+        process.send(box, (box, node, outcome))
+
+    for node in wanted:
+        process.spawn(ask, node, green=True)
+    answers: dict[str, tuple[bool, Any]] = {}
+    while len(answers) < len(set(wanted)):
+        _, node, outcome = process.receive(
+            tuple, where=lambda item: len(item) == 3 and item[0] == box
+        )
+        answers[node] = outcome
+    process.unalias(box)
+    good = [(node, answers[node][1]) for node in wanted if answers[node][0]]
+    return good, [node for node in wanted if not answers[node][0]]
+
+
+__all__ = [
+    "CallResult",
+    "From",
+    "GenServer",
+    "InitResult",
+    "Next",
+    "Request",
+    "abcast",
+    "call",
+    "cast",
+    "multi_call",
+    "reply",
+    "start",
+    "start_link",
+    "start_monitor",
+    "stop",
+    "whereis",
+]
