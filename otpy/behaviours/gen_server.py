@@ -60,7 +60,9 @@ class GenServer(Generic[S]):
         cls, *, green: bool | None = None, kernel: bool = False, **options: Any
     ) -> None:
         super().__init_subclass__()
-        unknown = [key for key in options if key not in ("restart", "shutdown", "id", "significant")]
+        unknown = [
+            key for key in options if key not in ("restart", "shutdown", "id", "significant")
+        ]
         if unknown:
             raise BadArgument(
                 f"class {cls.__name__} got the option {unknown[0]!r}; expected green, restart, "
@@ -171,9 +173,7 @@ def _start(
 ) -> tuple[Pid, Ref | None]:
     if not (isinstance(module, type) and issubclass(module, GenServer)):
         raise BadArgument(f"{module!r} is not a GenServer class")
-    if isinstance(name, At) or not (
-        name is None or isinstance(name, (str, type, Global, Via))
-    ):
+    if isinstance(name, At) or not (name is None or isinstance(name, (str, type, Global, Via))):
         raise NotAName(f"name={name!r}; expected None, a str, a class, Global(...) or Via(...)")
     me = current()
     if me.node.state != "running":
@@ -239,7 +239,9 @@ def _await_start(me: Process, proc: Process, timeout: float | None, link: bool) 
 _TIMED_OUT = object()
 
 
-def _await_reply(me: Process, timeout: float | None, give_up: Callable[[], None]) -> tuple[bool, Any]:
+def _await_reply(
+    me: Process, timeout: float | None, give_up: Callable[[], None]
+) -> tuple[bool, Any]:
     deadline = None if timeout is None else me.node.clock.now() + timeout
     while me.reply is None:
         if deadline is not None and me.node.clock.now() >= deadline:

@@ -12,9 +12,7 @@ def get_state(server: Dest, timeout: float | None = 5.0) -> Any:
     return system(server, "get_state", None, timeout)
 
 
-def replace_state(
-    server: Dest, change: Callable[[Any], Any], timeout: float | None = 5.0
-) -> Any:
+def replace_state(server: Dest, change: Callable[[Any], Any], timeout: float | None = 5.0) -> Any:
     """Put ``change(state)`` in the state's place; the new state.
 
     When ``change`` raises, the state stays and ``CallExit(("callback_failed", why))`` is raised.

@@ -64,7 +64,9 @@ async def stop(
             raise
 
 
-async def _ask(kind: str, server: Dest, request: Any, timeout: float | None, node: Node | None) -> Any:
+async def _ask(
+    kind: str, server: Dest, request: Any, timeout: float | None, node: Node | None
+) -> Any:
     async with _me(node) as me:
         pid = gen_server._resolve(me, server, request, timeout)
         if pid == me.pid:

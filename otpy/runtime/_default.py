@@ -63,5 +63,3 @@ def implicit_process() -> "ThreadProcess":
     proc = node.implicit()
     _kept.guard = _Guard(proc)
     return proc
-
-

@@ -22,9 +22,7 @@ class LockedProcess(Process):
 
     __slots__ = ("gate", "lock")
 
-    def __init__(
-        self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any
-    ) -> None:
+    def __init__(self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any) -> None:
         super().__init__(node, pid, fn, args)
         self.lock = threading.Lock()
         self.gate = threading.RLock()

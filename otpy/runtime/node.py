@@ -46,7 +46,9 @@ class Node:
         orphan_grace: float = 5.0,
     ) -> None:
         if not isinstance(name, str) or name.count("@") != 1 or not 3 <= len(name) <= 255:
-            raise NodeError(f"{name!r} is not a node name; expected 'name@host', 3 to 255 characters")
+            raise NodeError(
+                f"{name!r} is not a node name; expected 'name@host', 3 to 255 characters"
+            )
         self.name = name
         self.clock: Clock = clock or SystemClock()
         self.entropy: Entropy = entropy or system_entropy()
@@ -127,7 +129,9 @@ class Node:
                 return
             raise NodeStopped(f"{self.name} was stopped")
         if os.getpid() != self._pid_of_os:
-            raise NodeForked(f"{self.name} belongs to the parent process; start a Node in the child")
+            raise NodeForked(
+                f"{self.name} belongs to the parent process; start a Node in the child"
+            )
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -368,5 +372,3 @@ class Node:
 
     def __repr__(self) -> str:
         return f"Node({self.name!r}, {self.state}, {len(self.procs)} processes)"
-
-

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from otpy.runtime.node import Node
     from otpy.runtime.scheduler import Scheduler
 
+
 class NodeGone(msgspec.Struct, frozen=True, gc=False):
     """The session with a node is over: what hangs on it breaks with "noconnection"."""
 

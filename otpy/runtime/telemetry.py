@@ -29,5 +29,7 @@ class Events:
             try:
                 handler(event, data)
             except Exception:  # a broken observer must not break what it observes
-                LOG.exception("telemetry handler %r raised on %r and was detached", handler_id, event)
+                LOG.exception(
+                    "telemetry handler %r raised on %r and was detached", handler_id, event
+                )
                 self.detach(handler_id)

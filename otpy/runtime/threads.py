@@ -22,9 +22,7 @@ class ThreadProcess(LockedProcess):
     __slots__ = ("_bell", "actor", "thread")
     kind = "thread"
 
-    def __init__(
-        self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any
-    ) -> None:
+    def __init__(self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any) -> None:
         super().__init__(node, pid, fn, args)
         self._bell = threading.Lock()
         self._bell.acquire()

@@ -1,35 +1,35 @@
 """Every exception otpy raises.
 
-    BaseException
-    └── ProcessExit               the current process ends (not an Exception, so that
-                                  ``except Exception`` cannot swallow an exit)
-    Exception
-    └── OtpyError
-        ├── StartError            a start function did not give a process
-        │   ├── AlreadyStarted    the name is taken; .pid has it
-        │   └── Ignored           init returned IGNORE where a pid was needed
-        ├── CallExit              a call ended without a reply; .reason says why
-        │   └── CallTimeout       (also TimeoutError)
-        ├── ReceiveTimeout        (also TimeoutError)
-        ├── NoProcess             the process is not alive (also LookupError)
-        ├── NotRegistered         nobody has that name (also LookupError)
-        ├── NameTaken             the name, or the process, already has one (also ValueError)
-        ├── NotAName              not usable as a name (also ValueError)
-        ├── BadArgument           a value otpy cannot take (also ValueError)
-        │   ├── BadChildSpec      a child specification is wrong
-        │   └── BadFlags          a supervisor's options are wrong
-        ├── ChildError            a supervisor refused an operation on a child; .reason
-        ├── NotSendable           the message cannot leave this node (also TypeError)
-        ├── WouldBlockLoop        a blocking call on a thread with a running event loop
-        ├── Busy                  a send that would have to wait, where waiting is not allowed
-        ├── NodeError             the node itself cannot do this
-        │   ├── NodeForked        called in a forked child
-        │   ├── NodeStopped       the node was stopped
-        │   ├── NotDistributed    the node has no mesh
-        │   ├── AddressInUse      another program has the port (also OSError)
-        │   ├── NodeNameTaken     another live node of this machine has the name
-        │   └── WeakCookie        the cookie is too short to leave this machine with
-        └── RemoteError           code run on another node failed; .reason says how
+BaseException
+└── ProcessExit               the current process ends (not an Exception, so that
+                              ``except Exception`` cannot swallow an exit)
+Exception
+└── OtpyError
+    ├── StartError            a start function did not give a process
+    │   ├── AlreadyStarted    the name is taken; .pid has it
+    │   └── Ignored           init returned IGNORE where a pid was needed
+    ├── CallExit              a call ended without a reply; .reason says why
+    │   └── CallTimeout       (also TimeoutError)
+    ├── ReceiveTimeout        (also TimeoutError)
+    ├── NoProcess             the process is not alive (also LookupError)
+    ├── NotRegistered         nobody has that name (also LookupError)
+    ├── NameTaken             the name, or the process, already has one (also ValueError)
+    ├── NotAName              not usable as a name (also ValueError)
+    ├── BadArgument           a value otpy cannot take (also ValueError)
+    │   ├── BadChildSpec      a child specification is wrong
+    │   └── BadFlags          a supervisor's options are wrong
+    ├── ChildError            a supervisor refused an operation on a child; .reason
+    ├── NotSendable           the message cannot leave this node (also TypeError)
+    ├── WouldBlockLoop        a blocking call on a thread with a running event loop
+    ├── Busy                  a send that would have to wait, where waiting is not allowed
+    ├── NodeError             the node itself cannot do this
+    │   ├── NodeForked        called in a forked child
+    │   ├── NodeStopped       the node was stopped
+    │   ├── NotDistributed    the node has no mesh
+    │   ├── AddressInUse      another program has the port (also OSError)
+    │   ├── NodeNameTaken     another live node of this machine has the name
+    │   └── WeakCookie        the cookie is too short to leave this machine with
+    └── RemoteError           code run on another node failed; .reason says how
 """
 
 from typing import Any

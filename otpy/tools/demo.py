@@ -17,7 +17,12 @@ from typing import Any, TextIO
 HOST = "127.0.0.1"
 PATIENCE = 20.0  # seconds to wait for any one step
 SIGNS = {"leader": "●", "standby": "○", "dead": "✕", "waiting": "·"}
-COLOURS = {"leader": "\x1b[1;32m", "standby": "\x1b[36m", "dead": "\x1b[1;31m", "waiting": "\x1b[2m"}
+COLOURS = {
+    "leader": "\x1b[1;32m",
+    "standby": "\x1b[36m",
+    "dead": "\x1b[1;31m",
+    "waiting": "\x1b[2m",
+}
 
 
 class DemoFailed(Exception):
@@ -174,7 +179,9 @@ class Demo:
         self.members[victim].child.wait()
         new = self.members[survivors[0]].leader
         took = (done - before) * 1000
-        self.timeline.show(self.members, f"{new} took over; both survivors see it after {took:.1f} ms")
+        self.timeline.show(
+            self.members, f"{new} took over; both survivors see it after {took:.1f} ms"
+        )
 
     def _split_and_heal(self, everyone: list[str]) -> None:
         a, b, c = everyone

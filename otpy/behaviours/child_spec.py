@@ -1,0 +1,123 @@
+"""Child specifications: what a supervisor must know of a child."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from otpy.terms.errors import BadChildSpec
+
+RESTARTS = ("permanent", "transient", "temporary")
+TYPES = ("worker", "supervisor")
+FORMS = "a class, (class, arg), a ChildSpec, or a dict with its keys"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How a child is started, restarted and stopped.
+
+    ``start`` is ``(function, args)``; the function links the new process to the
+    supervisor and returns its pid, ``(pid, info)``, or raises ``StartError``.
+    ``shutdown`` is seconds, "brutal_kill" or "infinity"; None stands for 5 seconds for
+    a worker and "infinity" for a supervisor.
+    """
+
+    id: Any
+    start: tuple[Callable[..., Any], tuple[Any, ...]]
+    restart: Literal["permanent", "transient", "temporary"] = "permanent"
+    shutdown: float | Literal["brutal_kill", "infinity"] | None = None
+    type: Literal["worker", "supervisor"] = "worker"
+    modules: tuple[Any, ...] | None = None
+    significant: bool = False
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds to wait for the child to stop; None for ever, 0 for brutal_kill."""
+        if self.shutdown == "brutal_kill":
+            return 0.0
+        if self.shutdown == "infinity" or (self.shutdown is None and self.type == "supervisor"):
+            return None
+        return 5.0 if self.shutdown is None else float(self.shutdown)
+
+
+def check(spec: ChildSpec) -> ChildSpec:
+    """The same specification; raises ``BadChildSpec`` with OTP's reason."""
+    start = spec.start
+    if not (
+        isinstance(start, tuple)
+        and len(start) == 2
+        and callable(start[0])
+        and isinstance(start[1], tuple)
+    ):
+        raise BadChildSpec(
+            ("invalid_mfa", start), f"start={start!r}; expected (function, tuple of arguments)"
+        )
+    if spec.restart not in RESTARTS:
+        raise BadChildSpec(
+            ("invalid_restart_type", spec.restart),
+            f"restart={spec.restart!r}; expected one of {', '.join(RESTARTS)}",
+        )
+    if spec.type not in TYPES:
+        raise BadChildSpec(
+            ("invalid_child_type", spec.type), f"type={spec.type!r}; expected worker or supervisor"
+        )
+    shutdown = spec.shutdown
+    if isinstance(shutdown, bool) or not (
+        shutdown in (None, "brutal_kill", "infinity")
+        or (isinstance(shutdown, (int, float)) and shutdown >= 0)
+    ):
+        raise BadChildSpec(
+            ("invalid_shutdown", shutdown),
+            f"shutdown={shutdown!r}; expected seconds, 'brutal_kill' or 'infinity'",
+        )
+    if spec.modules is not None and not isinstance(spec.modules, (tuple, list)):
+        raise BadChildSpec(
+            ("invalid_modules", spec.modules), f"modules={spec.modules!r}; expected a tuple"
+        )
+    if not isinstance(spec.significant, bool):
+        raise BadChildSpec(
+            ("invalid_significant", spec.significant),
+            f"significant={spec.significant!r}; expected True or False",
+        )
+    return spec
+
+
+def child_spec(child: Any, **overrides: Any) -> ChildSpec:
+    """The specification a child stands for, with some fields replaced.
+
+    Raises ``BadChildSpec``. ``Supervisor.child_spec/2``.
+    """
+    spec = _made(child)
+    unknown = [key for key in overrides if key not in _KEYS]
+    if unknown:
+        raise _unknown_key(unknown[0])
+    return check(replace(spec, **overrides) if overrides else spec)
+
+
+def _made(child: Any) -> ChildSpec:
+    if isinstance(child, ChildSpec):
+        return child
+    if isinstance(child, Mapping):
+        for key in child:
+            if key not in _KEYS:
+                raise _unknown_key(key)
+        for key in ("id", "start"):
+            if key not in child:
+                raise BadChildSpec(f"missing_{key}", f"the child spec {dict(child)!r} has no {key!r}")
+        return ChildSpec(**child)
+    module, arg = child if isinstance(child, tuple) and len(child) == 2 else (child, None)
+    make = getattr(module, "child_spec", None)
+    if not isinstance(module, type) or make is None:
+        raise BadChildSpec(("invalid_child_spec", child), f"{child!r} is not a child; expected {FORMS}")
+    made = make(arg)
+    if not isinstance(made, ChildSpec):
+        return _made(made)
+    return made
+
+
+def _unknown_key(key: Any) -> BadChildSpec:
+    return BadChildSpec(
+        ("unknown_key", key), f"a child spec has no key {key!r}; expected {', '.join(_KEYS)}"
+    )
+
+
+_KEYS = tuple(field.name for field in fields(ChildSpec))

@@ -1,0 +1,520 @@
+"""Supervisor: starts its children, restarts them by a strategy, stops them in reverse order.
+
+The decisions are ``machines/restart.py``; this drives them. A supervisor runs
+green on the kernel scheduler, so that no user code delays it.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from otpy.behaviours import gen_server
+from otpy.behaviours.child_spec import ChildSpec, child_spec
+from otpy.behaviours.gen_server import GenServer
+from otpy.behaviours.results import IGNORE, Ignore, NoReply, Ok, Reply, Stop
+from otpy.machines.restart import (
+    Child,
+    Restarts,
+    Shutdown,
+    StartChild,
+    Step,
+    StopChild,
+    is_demotion,
+)
+from otpy.runtime import process
+from otpy.runtime._current import current
+from otpy.runtime.body import reason_of
+from otpy.runtime.process import Dest
+from otpy.runtime.reports import function_name, shown_reason
+from otpy.terms.errors import (
+    AlreadyStarted,
+    BadChildSpec,
+    BadFlags,
+    ChildError,
+    Ignored,
+    ProcessExit,
+    ReceiveTimeout,
+    StartError,
+)
+from otpy.terms.messages import Down, Exit
+from otpy.terms.names import Global, Via
+from otpy.terms.pid import Pid
+from otpy.terms.reasons import KILL, KILLED, SHUTDOWN, is_shutdown
+
+LOG = logging.getLogger("otpy.supervisor")
+STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
+AUTO = ("never", "any_significant", "all_significant")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What ``supervisor.init`` returns: the children and how to keep them."""
+
+    children: tuple[ChildSpec, ...]
+    strategy: str
+    max_restarts: int
+    max_seconds: float
+    auto_shutdown: str
+
+
+class ChildInfo(NamedTuple):
+    """One row of ``which_children``; ``pid`` is None, or "restarting", when there is none.
+
+    ``standby`` holds the pid of the holder when the child waits for its name.
+    """
+
+    id: Any
+    pid: Any
+    type: str
+    modules: tuple[Any, ...]
+    standby: Pid | None = None
+
+
+class ChildCount(NamedTuple):
+    """``count_children``."""
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
+
+
+def init(
+    children: list[Any] | tuple[Any, ...],
+    *,
+    strategy: str | None = None,
+    max_restarts: int = 3,
+    max_seconds: float = 5.0,
+    auto_shutdown: str = "never",
+) -> Flags:
+    """Checked flags and children, for ``Supervisor.init`` to return.
+
+    Raises ``BadFlags`` and ``BadChildSpec``.
+    """
+    if strategy is None:
+        raise BadFlags("missing_strategy", "expected strategy= to be given: " + ", ".join(STRATEGIES))
+    if strategy not in STRATEGIES:
+        raise _flag("invalid_strategy", strategy, "one of " + ", ".join(STRATEGIES))
+    if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
+        raise _flag("invalid_intensity", max_restarts, "max_restarts, an int of at least 0")
+    if not isinstance(max_seconds, (int, float)) or not 0 < max_seconds < float("inf"):
+        raise _flag("invalid_period", max_seconds, "max_seconds, a finite number above 0")
+    if auto_shutdown not in AUTO:
+        raise _flag("invalid_auto_shutdown", auto_shutdown, "one of " + ", ".join(AUTO))
+    specs = tuple(child_spec(child) for child in children)
+    seen: list[Any] = []
+    for spec in specs:
+        if spec.id in seen:
+            raise BadChildSpec(
+                ("duplicate_child_name", spec.id),
+                f"two children have the id {spec.id!r}; use supervisor.child_spec(child, id=...)",
+            )
+        seen.append(spec.id)
+        _check_significant(spec, auto_shutdown)
+    return Flags(specs, strategy, max_restarts, max_seconds, auto_shutdown)
+
+
+def _flag(kind: str, value: Any, expected: str) -> BadFlags:
+    return BadFlags(("supervisor_data", (kind, value)), f"{value!r}: expected {expected}")
+
+
+def _check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
+    if spec.significant and (spec.restart == "permanent" or auto_shutdown == "never"):
+        raise BadChildSpec(
+            ("bad_combination", (auto_shutdown, spec.restart)),
+            f"child {spec.id!r} is significant, which needs auto_shutdown and a child that is "
+            f"not permanent; got auto_shutdown={auto_shutdown!r}, restart={spec.restart!r}",
+        )
+
+
+class Supervisor(GenServer[Restarts], kernel=True):
+    """A module-based supervisor: ``init(arg)`` returns ``supervisor.init(children, ...)``."""
+
+    def init(self, arg: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} has no init")
+
+    @classmethod
+    def start_link(cls, arg: Any = None) -> Pid:
+        return start_link(cls, arg)
+
+    @classmethod
+    def child_spec(cls, arg: Any) -> ChildSpec:
+        base = {"id": cls, "start": (cls.start_link, (arg,)), "type": "supervisor"}
+        return ChildSpec(**{**base, **cls.child_options})
+
+
+class _Driver(GenServer[Restarts], kernel=True):
+    """The process behind every supervisor."""
+
+    def init(self, arg: tuple[type[Supervisor] | None, Any]) -> Any:
+        process.flag(trap_exit=True)
+        module, given = arg
+        flags = given if module is None else module().init(given)
+        if flags is IGNORE or isinstance(flags, Ignore):
+            return IGNORE
+        if not isinstance(flags, Flags):
+            return Stop(("bad_return", (module, "init", flags)))
+        state = Restarts(
+            flags.strategy,  # type: ignore[arg-type]  # checked in init
+            flags.max_restarts,
+            flags.max_seconds,
+            flags.auto_shutdown,  # type: ignore[arg-type]  # checked in init
+        )
+        for spec in flags.children:
+            child = _new_child(spec)
+            state.add(child)
+            ok, value = _start(child)
+            if not ok:
+                _report(child, "start_error", value, "failed to start")
+                self.terminate(SHUTDOWN, state)
+                return Stop((SHUTDOWN, ("failed_to_start_child", spec.id, value)))
+            state.started(child, value[0])
+        return Ok(state)
+
+    def handle_info(self, message: Any, state: Restarts) -> Any:
+        match message:
+            case Exit(pid, reason):
+                child = state.by_pid.get(pid)
+                if child is None:
+                    return None
+                if not (is_shutdown(reason) and child.restart != "permanent") and not is_demotion(
+                    reason
+                ):
+                    _report(child, "child_terminated", reason, "terminated")
+                return self._perform(state.exited(pid, reason, _now()), state)
+            case ("$retry", child_id):
+                child = state.children.get(child_id)
+                if child is None or not child.restarting:
+                    return None
+                return self._perform(state.retry(child, _now()), state)
+            case _:
+                LOG.error("Supervisor %r received unexpected message: %r", process.self_pid(), message)
+        return None
+
+    def _perform(self, steps: list[Step], state: Restarts) -> Any:
+        for number, step in enumerate(steps):
+            match step:
+                case StopChild(child):
+                    _stop(child)
+                    state.stopped(child)
+                    if child.restart != "temporary":
+                        child.restarting = True
+                case StartChild(child):
+                    ok, value = _start(child)
+                    if ok:
+                        state.started(child, value[0])
+                        continue
+                    _report(child, "start_error", value, "failed to start")
+                    rest = [later.child for later in steps[number + 1 :] if isinstance(later, StartChild)]
+                    state.failed(child, rest)
+                    process.send(process.self_pid(), ("$retry", child.id))
+                    return None
+                case Shutdown(why):
+                    if why == "reached_max_restart_intensity":
+                        _report(None, "shutdown", why, "caused shutdown")
+                    return Stop(SHUTDOWN)
+        return None
+
+    def terminate(self, reason: Any, state: Restarts) -> None:
+        for child in reversed(state.running()):
+            _stop(child)
+            child.pid = None
+
+    def handle_call(self, request: Any, from_: Any, state: Restarts) -> Any:
+        match request:
+            case ("which_children",):
+                rows = [_row(child) for child in reversed(state.children.values())]
+                return Reply(rows)
+            case ("count_children",):
+                return Reply(_count(state))
+            case ("start_child", spec):
+                return Reply(self._start_child(spec, state))
+            case ("terminate_child", child_id):
+                return Reply(_terminate_child(child_id, state))
+            case ("restart_child", child_id):
+                return Reply(_restart_child(child_id, state))
+            case ("delete_child", child_id):
+                return Reply(_delete_child(child_id, state))
+            case ("get_childspec", child_id):
+                child = state.children.get(child_id)
+                return Reply((True, child.spec) if child else (False, "not_found"))
+            case _:
+                return super().handle_call(request, from_, state)
+
+    def _start_child(self, spec: ChildSpec, state: Restarts) -> tuple[bool, Any]:
+        _check_significant(spec, state.auto_shutdown)
+        known = state.children.get(spec.id)
+        if known is not None:
+            if known.pid is not None:
+                return False, ("already_started", known.pid)
+            return False, "already_present"
+        child = _new_child(spec)
+        ok, value = _start(child)
+        if not ok:
+            return False, ("start", value)
+        state.add(child)
+        state.started(child, value[0])
+        return True, value
+
+
+def _now() -> float:
+    return current().node.clock.now()
+
+
+def _new_child(spec: ChildSpec) -> Child:
+    return Child(spec.id, spec.restart, spec.significant, spec=spec)
+
+
+def _start(child: Child) -> tuple[bool, Any]:
+    """``(True, (pid or None, info))`` or ``(False, reason)``; children may go into standby."""
+    me = current()
+    function, args = child.spec.start
+    me.standby_allowed = child.restart
+    try:
+        result = function(*args)
+    except Ignored:
+        return True, (None, None)
+    except StartError as failed:
+        return False, failed.reason
+    except ProcessExit:
+        raise
+    except Exception as error:  # whatever a start function raises is a failed start, as in OTP
+        return False, ("EXIT", reason_of(error))
+    finally:
+        me.standby_allowed = False
+    if isinstance(result, Pid):
+        return True, (result, None)
+    if isinstance(result, Ignore) or result is None:
+        return True, (None, None)
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Pid):
+        return True, result
+    return False, result
+
+
+def _stop(child: Child) -> None:
+    """Stop one child by its specification; returns when it is gone."""
+    pid, spec = child.pid, child.spec
+    if pid is None:
+        return
+    ref = process.monitor(pid)
+    process.unlink(pid)
+    patience = spec.patience
+    if patience == 0.0:
+        process.exit(pid, KILL)
+        down = process.receive(Down, where=lambda down: down.ref == ref)
+        if down.reason not in (KILLED, "noproc"):
+            _report(child, "shutdown_error", down.reason, "shut down abnormally")
+    else:
+        process.exit(pid, SHUTDOWN)
+        try:
+            down = process.receive(Down, where=lambda down: down.ref == ref, timeout=patience)
+        except ReceiveTimeout:
+            process.exit(pid, KILL)
+            down = process.receive(Down, where=lambda down: down.ref == ref)
+        if not is_shutdown(down.reason) and down.reason != "noproc":
+            _report(child, "shutdown_error", down.reason, "shut down abnormally")
+    # It may have ended by itself just before: that exit is dealt with here.
+    try:
+        process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0)
+    except ReceiveTimeout:
+        pass
+
+
+def _row(child: Child) -> ChildInfo:
+    spec = child.spec
+    pid: Any = "restarting" if child.restarting and child.pid is None else child.pid
+    modules = spec.modules if spec.modules is not None else (spec.id,)
+    standby = None
+    if child.pid is not None:
+        proc = current().node.procs.get(child.pid)
+        waiting = getattr(proc.server, "standby", None) if proc is not None else None
+        standby = waiting.holder if waiting is not None else None
+    return ChildInfo(spec.id, pid, spec.type, tuple(modules), standby)
+
+
+def _count(state: Restarts) -> ChildCount:
+    children = list(state.children.values())
+    supervisors = sum(child.spec.type == "supervisor" for child in children)
+    active = sum(child.pid is not None for child in children)
+    return ChildCount(len(children), active, supervisors, len(children) - supervisors)
+
+
+def _terminate_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
+    child = state.children.get(child_id)
+    if child is None:
+        return False, "not_found"
+    _stop(child)
+    state.stopped(child)
+    return True, None
+
+
+def _restart_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
+    child = state.children.get(child_id)
+    if child is None:
+        return False, "not_found"
+    if child.pid is not None:
+        return False, "running"
+    if child.restarting:
+        return False, "restarting"
+    ok, value = _start(child)
+    if not ok:
+        return False, ("start", value)
+    state.started(child, value[0])
+    return True, value
+
+
+def _delete_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
+    child = state.children.get(child_id)
+    if child is None:
+        return False, "not_found"
+    if child.pid is not None or child.restarting:
+        return False, "running" if child.pid is not None else "restarting"
+    del state.children[child_id]
+    return True, None
+
+
+def _report(child: Child | None, label: str, reason: Any, what: str) -> None:
+    me = current()
+    name = me.name or me.pid
+    shown = "** (exit) " + (shown_reason(reason) if not isinstance(reason, str) else repr(reason))
+    if child is None:
+        text = f"Supervisor {name!r} {what}\n{shown}"
+        start = pid = None
+    else:
+        function, args = child.spec.start
+        start = f"{function_name(function)}({', '.join(map(repr, args))})"
+        pid = child.pid
+        text = (
+            f"Child {child.id!r} of Supervisor {name!r} {what}\n{shown}\n"
+            f"Pid: {pid!r}\nStart Call: {start}"
+        )
+    report = {
+        "label": label,
+        "supervisor": name,
+        "child": None if child is None else child.id,
+        "pid": pid,
+        "reason": reason,
+        "start": start,
+    }
+    LOG.error(text, extra={"otpy_report": report})
+
+
+# The public functions.
+
+
+def start_link(
+    children: list[Any] | tuple[Any, ...] | type[Supervisor],
+    arg: Any = None,
+    *,
+    name: str | type | Global | Via | None = None,
+    strategy: str | None = None,
+    max_restarts: int = 3,
+    max_seconds: float = 5.0,
+    auto_shutdown: str = "never",
+) -> Pid:
+    """Start a supervisor with these children, or a ``Supervisor`` class with ``arg``.
+
+    Raises ``BadFlags``, ``BadChildSpec``, ``AlreadyStarted`` or ``StartError``; the reason
+    of a child that does not start is ("shutdown", ("failed_to_start_child", id, why)).
+    """
+    if isinstance(children, type):
+        if not issubclass(children, Supervisor):
+            raise BadFlags(("not_a_supervisor", children), f"{children!r} is not a Supervisor class")
+        return gen_server.start_link(_Driver, (children, arg), name=name)
+    flags = init(
+        children,
+        strategy=strategy,
+        max_restarts=max_restarts,
+        max_seconds=max_seconds,
+        auto_shutdown=auto_shutdown,
+    )
+    return gen_server.start_link(_Driver, (None, flags), name=name)
+
+
+def _ask(supervisor: Dest, *request: Any) -> Any:
+    answer: Any = gen_server.call(supervisor, request, timeout=None)
+    return answer
+
+
+def _done(answer: tuple[bool, Any]) -> Any:
+    ok, value = answer
+    if ok:
+        return value
+    if isinstance(value, tuple) and value[0] == "already_started":
+        raise AlreadyStarted(value[1])
+    if isinstance(value, tuple) and value[0] == "start":
+        raise StartError(value[1])
+    raise ChildError(value)
+
+
+def _started(value: Any) -> Any:
+    pid, info = value
+    return pid if info is None else (pid, info)
+
+
+def which_children(supervisor: Dest) -> list[ChildInfo]:
+    """A row for each child, the newest first."""
+    rows: list[ChildInfo] = _ask(supervisor, "which_children")
+    return rows
+
+
+def count_children(supervisor: Dest) -> ChildCount:
+    """How many child specs, live children, supervisors and workers there are."""
+    count: ChildCount = _ask(supervisor, "count_children")
+    return count
+
+
+def start_child(supervisor: Dest, child: Any) -> Any:
+    """Add a child and start it: its pid, ``(pid, info)``, or None if it wanted no process.
+
+    Raises ``AlreadyStarted`` (the id runs), ``ChildError("already_present")``,
+    ``StartError`` or ``BadChildSpec``.
+    """
+    return _started(_done(_ask(supervisor, "start_child", child_spec(child))))
+
+
+def terminate_child(supervisor: Dest, child_id: Any) -> None:
+    """Stop a child; its spec stays, unless it is temporary. ``ChildError("not_found")``."""
+    _done(_ask(supervisor, "terminate_child", child_id))
+
+
+def restart_child(supervisor: Dest, child_id: Any) -> Any:
+    """Start a stopped child. ``ChildError``: "running", "restarting" or "not_found"."""
+    return _started(_done(_ask(supervisor, "restart_child", child_id)))
+
+
+def delete_child(supervisor: Dest, child_id: Any) -> None:
+    """Forget a stopped child. ``ChildError``: "running", "restarting" or "not_found"."""
+    _done(_ask(supervisor, "delete_child", child_id))
+
+
+def get_childspec(supervisor: Dest, child_id: Any) -> ChildSpec:
+    """A child's specification. ``ChildError("not_found")``."""
+    spec: ChildSpec = _done(_ask(supervisor, "get_childspec", child_id))
+    return spec
+
+
+def stop(supervisor: Dest, reason: Any = "normal", timeout: float | None = None) -> None:
+    """Stop it: its children get "shutdown", it ends with ``reason``."""
+    gen_server.stop(supervisor, reason, timeout)
+
+
+__all__ = [
+    "ChildCount",
+    "ChildInfo",
+    "ChildSpec",
+    "Flags",
+    "NoReply",
+    "Supervisor",
+    "child_spec",
+    "count_children",
+    "delete_child",
+    "get_childspec",
+    "init",
+    "restart_child",
+    "start_child",
+    "start_link",
+    "stop",
+    "terminate_child",
+    "which_children",
+]

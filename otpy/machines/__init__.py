@@ -1,0 +1,1 @@
+"""Pure state machines: no clock, dice, threads or sockets (L1)."""
