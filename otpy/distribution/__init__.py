@@ -1,0 +1,1 @@
+"""Nodes that reach each other: codec, transport, mesh (L4)."""

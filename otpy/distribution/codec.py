@@ -1,0 +1,371 @@
+"""How values travel: MessagePack with a closed table of tags. No pickle.
+
+Every container is an array whose first item is its tag; scalars stand for
+themselves. Two rules: the encoder says on the sender's side what cannot be sent
+and where it stands; the decoder imports nothing and makes only data classes that
+are loaded already.
+"""
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import sys
+import types
+import uuid
+from collections.abc import Callable
+from typing import Any, get_args
+
+import msgspec
+
+from otpy.runtime.mail import From
+from otpy.terms.errors import NotSendable, OtpyError
+from otpy.terms.names import At
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.signals import Signal
+
+MAX_DEPTH = 200
+MAX_BATCH = 64 * 1024
+SCALARS = (str, int, float, bool, bytes, type(None))
+_SMALL = 2**63
+
+TUPLE, LIST, DICT, SET, FROZENSET, PID, REF, BIG, NAMED, DATA, ENUM, TEXT, BYTEARRAY = range(13)
+
+
+class DecodeError(OtpyError, ValueError):
+    """The bytes are no message of this protocol."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+_pids: dict[Pid, list[Any]] = {}
+
+
+def _pid(pid: Pid) -> list[Any]:
+    found = _pids.get(pid)
+    if found is None:
+        if len(_pids) > 20_000:
+            _pids.clear()
+        found = _pids[pid] = [PID, pid.started, pid.node, pid.bits, pid.number]
+    return found
+
+
+def _pack(value: Any, path: str, depth: int) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        if kind is int and not -_SMALL <= value < _SMALL:
+            return [BIG, hex(value)]
+        return value
+    if depth > MAX_DEPTH:
+        raise NotSendable(path[:200], f"nested deeper than {MAX_DEPTH}, or in a circle")
+    if kind is Pid:
+        return _pid(value)
+    packer = _PACKERS.get(kind)
+    if packer is not None:
+        return packer(value, path, depth + 1)
+    return _pack_other(value, kind, path, depth + 1)
+
+
+_PLAIN = frozenset(SCALARS)
+
+
+def _items(tag: int) -> Callable[[Any, str, int], list[Any]]:
+    def pack(value: Any, path: str, depth: int) -> list[Any]:
+        packed: list[Any] = [tag]
+        for number, item in enumerate(value):
+            if type(item) in (str, float, bool, bytes):
+                packed.append(item)
+            else:
+                packed.append(_pack(item, f"{path}[{number}]", depth))
+        return packed
+
+    return pack
+
+
+def _unordered(tag: int) -> Callable[[Any, str, int], list[Any]]:
+    def pack(value: Any, path: str, depth: int) -> list[Any]:
+        members = [_pack(item, f"{path}{{}}", depth) for item in value]
+        return [tag, *sorted(members, key=_encode)]
+
+    return pack
+
+
+def _pack_dict(value: dict[Any, Any], path: str, depth: int) -> list[Any]:
+    packed: list[Any] = [DICT]
+    for key, item in value.items():
+        packed.append(_pack(key, f"{path} key {key!r:.40}", depth))
+        packed.append(_pack(item, f"{path}[{key!r:.40}]", depth))
+    return packed
+
+
+def _pack_ref(value: Ref, path: str, depth: int) -> list[Any]:
+    return [REF, value.started, value.node, value.bits, value.number, value.owner]
+
+
+_TEXTS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
+    dt.datetime: ("datetime", dt.datetime.isoformat, dt.datetime.fromisoformat),
+    dt.date: ("date", dt.date.isoformat, dt.date.fromisoformat),
+    dt.time: ("time", dt.time.isoformat, dt.time.fromisoformat),
+    dt.timedelta: (
+        "timedelta",
+        lambda value: f"{value.days} {value.seconds} {value.microseconds}",
+        lambda text: dt.timedelta(*map(int, text.split())),
+    ),
+    decimal.Decimal: ("decimal", str, decimal.Decimal),
+    uuid.UUID: ("uuid", str, uuid.UUID),
+    complex: ("complex", repr, complex),
+}
+_FROM_TEXT = {name: parse for name, _, parse in _TEXTS.values()}
+
+
+def _pack_text(value: Any, path: str, depth: int) -> list[Any]:
+    name, show, _ = _TEXTS[type(value)]
+    return [TEXT, name, show(value)]
+
+
+def _named(value: Any, path: str) -> str:
+    module, name = value.__module__, value.__qualname__
+    if module == "__main__":
+        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        module = spec.name if spec is not None else module
+    if "<" in name or _find(module, name) is not value:
+        raise NotSendable(path, f"{value!r} cannot be named from another node; move it to a module")
+    return f"{module}:{name}"
+
+
+def _pack_other(value: Any, kind: type, path: str, depth: int) -> list[Any]:
+    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        return [NAMED, _named(value, path)]
+    if isinstance(value, enum.Enum):
+        return [ENUM, _named(kind, path), value.name]
+    names = _fields(kind)
+    if names is None:
+        raise NotSendable(
+            path,
+            f"a {kind.__module__}.{kind.__qualname__} cannot be sent to another node; send plain "
+            "values, dataclasses, msgspec Structs, enums or NamedTuples",
+        )
+    packed = [DATA, _named(kind, path)]
+    packed.extend(_pack(getattr(value, name), f"{path}.{name}", depth) for name in names)
+    return packed
+
+
+_known_fields: dict[type, tuple[str, ...] | None] = {}
+
+
+def _fields(kind: type) -> tuple[str, ...] | None:
+    """The fields of a data class, None for any other class."""
+    if kind in _known_fields:
+        return _known_fields[kind]
+    names: tuple[str, ...] | None = None
+    if dataclasses.is_dataclass(kind):
+        names = tuple(field.name for field in dataclasses.fields(kind))
+    elif issubclass(kind, msgspec.Struct):
+        names = kind.__struct_fields__
+    elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        names = tuple(kind._fields)
+    _known_fields[kind] = names
+    return names
+
+
+_PACKERS: dict[type, Callable[[Any, str, int], list[Any]]] = {
+    tuple: _items(TUPLE),
+    list: _items(LIST),
+    set: _unordered(SET),
+    frozenset: _unordered(FROZENSET),
+    dict: _pack_dict,
+    Ref: _pack_ref,
+    bytearray: lambda value, path, depth: [BYTEARRAY, bytes(value)],
+    **dict.fromkeys(_TEXTS, _pack_text),
+}
+
+
+# Decoding.
+
+
+def _find(module: str, qualname: str) -> Any:
+    """What a qualified name stands for in the modules that are loaded; None if nothing."""
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, "__dict__", {}).get(part) if found is not None else None
+        if isinstance(found, (staticmethod, classmethod)):
+            return None
+    return found
+
+
+def _loaded(text: Any) -> Any:
+    if not isinstance(text, str) or text.count(":") != 1:
+        raise DecodeError(f"{text!r:.80} is not a qualified name")
+    module, qualname = text.split(":")
+    found = _find(module, qualname)
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if found is None and spec is not None and spec.name == module:
+        found = _find("__main__", qualname)
+    if found is None:
+        raise DecodeError(f"{text} is not loaded on this node; import its module here as well")
+    return found
+
+
+def _unpack(value: Any) -> Any:
+    if type(value) is not list:
+        if type(value) in _PLAIN:
+            return value
+        raise DecodeError(f"a {type(value).__name__} stands where no such value may")
+    tag = value[0]
+    if tag == PID:
+        return Pid(value[1], value[2], value[3], value[4])
+    if tag == TUPLE:
+        return tuple([item if type(item) is not list else _unpack(item) for item in value[1:]])
+    return _UNPACKERS[tag](value)
+
+
+def _unpack_dict(value: list[Any]) -> dict[Any, Any]:
+    flat = [_unpack(item) for item in value[1:]]
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _unpack_named(value: list[Any]) -> Any:
+    found = _loaded(value[1])
+    if not isinstance(found, (type, types.FunctionType, types.BuiltinFunctionType)):
+        raise DecodeError(f"{value[1]} is neither a class nor a function")
+    return found
+
+
+def _unpack_data(value: list[Any]) -> Any:
+    kind = _loaded(value[1])
+    names = _fields(kind) if isinstance(kind, type) else None
+    if names is None:
+        raise DecodeError(f"{value[1]} is not a data class")
+    if len(names) != len(value) - 2:
+        raise DecodeError(f"{value[1]} has {len(names)} fields here and {len(value) - 2} there")
+    items = [_unpack(item) for item in value[2:]]
+    if not dataclasses.is_dataclass(kind):
+        return kind(*items)
+    made = object.__new__(kind)
+    for name, item in zip(names, items, strict=True):
+        object.__setattr__(made, name, item)
+    return made
+
+
+def _unpack_enum(value: list[Any]) -> Any:
+    kind = _loaded(value[1])
+    if not (isinstance(kind, type) and issubclass(kind, enum.Enum)):
+        raise DecodeError(f"{value[1]} is not an enum")
+    return kind[value[2]]
+
+
+_UNPACKERS: dict[int, Callable[[list[Any]], Any]] = {
+    LIST: lambda value: [_unpack(item) for item in value[1:]],
+    DICT: _unpack_dict,
+    SET: lambda value: {_unpack(item) for item in value[1:]},
+    FROZENSET: lambda value: frozenset(_unpack(item) for item in value[1:]),
+    REF: lambda value: Ref(*value[1:]),
+    BIG: lambda value: int(value[1], 16),
+    NAMED: _unpack_named,
+    DATA: _unpack_data,
+    ENUM: _unpack_enum,
+    TEXT: lambda value: _FROM_TEXT[value[1]](value[2]),
+    BYTEARRAY: lambda value: bytearray(value[1]),
+}
+
+
+def encode(value: Any, what: str = "message") -> bytes:
+    """The bytes of a value. Raises ``NotSendable`` with the path to what cannot be sent."""
+    try:
+        return _encode(_pack(value, what, 0))
+    except UnicodeEncodeError as error:
+        raise NotSendable(what, f"a str that is not valid Unicode: {error}") from None
+
+
+def _decoding(work: Callable[[Any], Any], data: bytes) -> Any:
+    try:
+        return work(_decode(data))
+    except DecodeError:
+        raise
+    except Exception as error:  # hostile bytes may break anything; the peer gets one clear answer
+        raise DecodeError(f"malformed message: {type(error).__name__}: {error}") from None
+
+
+def decode(data: bytes) -> Any:
+    """The value behind the bytes. Raises ``DecodeError``."""
+    return _decoding(_unpack, data)
+
+
+_SIGNALS: tuple[type[msgspec.Struct], ...] = get_args(Signal)
+_NUMBERS = {kind: number for number, kind in enumerate(_SIGNALS)}
+_NAMES = [kind.__struct_fields__ for kind in _SIGNALS]
+
+
+def _address(value: Any) -> Any:
+    if type(value) is Pid:
+        return _pid(value)
+    if type(value) is At:
+        return [value.name, value.node]
+    return _pack(value, "address", 0)
+
+
+def encode_signal(signal: Signal) -> bytes:
+    """The bytes of a signal. Raises ``NotSendable``."""
+    kind = type(signal)
+    number = _NUMBERS[kind]
+    packed: list[Any] = [number]
+    for name in _NAMES[number]:
+        value = getattr(signal, name)
+        if type(value) is Pid:
+            packed.append(_pid(value))
+        elif name in ("dest", "sender"):
+            packed.append(_address(value))
+        else:
+            packed.append(_pack(value, "message" if name in ("body", "request") else name, 0))
+    try:
+        return _encode(packed)
+    except UnicodeEncodeError as error:
+        raise NotSendable("message", f"a str that is not valid Unicode: {error}") from None
+
+
+def _unpack_signal(packed: Any) -> Signal:
+    number = packed[0]
+    parts: list[Any] = []
+    for name, value in zip(_NAMES[number], packed[1:], strict=True):
+        if name in ("dest", "sender"):
+            if type(value[0]) is str:
+                parts.append(At(value[0], value[1]))
+                continue
+            address = _unpack(value)
+            if type(address) not in (Pid, Ref):
+                raise DecodeError(f"{address!r} is not an address")
+            parts.append(address)
+        else:
+            parts.append(_unpack(value))
+    made: Signal = _SIGNALS[number](*parts)  # type: ignore[assignment]  # the table's types
+    return made
+
+
+def decode_signal(data: bytes) -> Signal:
+    """The signal behind the bytes. Raises ``DecodeError``."""
+    signal: Signal = _decoding(_unpack_signal, data)
+    return signal
+
+
+def frame(parts: list[bytes]) -> bytes:
+    """Many encoded signals as one: a MessagePack array of them."""
+    return b"\xdd" + len(parts).to_bytes(4, "big") + b"".join(parts)
+
+
+def unframe(data: bytes) -> list[Signal]:
+    """The signals of one frame, in order. Raises ``DecodeError``."""
+    signals: list[Signal] = _decoding(lambda many: [_unpack_signal(one) for one in many], data)
+    return signals
+
+
+__all__ = [
+    "DecodeError",
+    "From",
+    "decode",
+    "decode_signal",
+    "encode",
+    "encode_signal",
+    "frame",
+    "unframe",
+]

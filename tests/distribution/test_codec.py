@@ -1,0 +1,164 @@
+"""The codec: what goes out comes back, what cannot go is named, what is hostile is refused."""
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import socket
+import sys
+import uuid
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otpy.distribution.codec import DecodeError, decode, encode, encode_signal, frame, unframe
+from otpy.terms.errors import NotSendable
+from otpy.terms.messages import Down, NodeUp
+from otpy.terms.names import At, Global
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.reasons import Crash
+from otpy.terms.signals import CallSignal, CastSignal, ExitSignal, Message
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    number: int
+    lines: list[str]
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Item(msgspec.Struct):
+    name: str
+    price: float
+
+
+PID = Pid(1, "a@h", 2, 3)
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+)
+hashables = scalars | st.tuples(scalars, scalars)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(hashables, inner, max_size=4)
+        | st.frozensets(hashables, max_size=4)
+        | st.sets(hashables, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+def same(left: Any, right: Any) -> bool:
+    return type(left) is type(right) and left == right
+
+
+@given(values)
+def test_a_value_comes_back_as_it_was_with_its_type(value: Any) -> None:
+    data = encode(value)
+    back = decode(data)
+    assert same(back, value)
+    assert encode(back) == data
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        PID,
+        Ref(1, "a@h", 2, 3, 4),
+        Global("x"),
+        At("x", "a@h"),
+        Down(Ref(1, "a@h", 2, 3), PID, "boom"),
+        NodeUp("b@h"),
+        Crash("ValueError", "no", "tb"),
+        Colour.RED,
+        Order(1, ["a"]),
+        Point(1, 2),
+        Item("x", 1.5),
+        dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC),
+        dt.date(2026, 1, 2),
+        dt.time(1, 2),
+        dt.timedelta(-1, 2, 3),
+        decimal.Decimal("1.10"),
+        uuid.UUID(int=7),
+        2**200,
+        -(2**63),
+        Order,
+        same,
+        bytearray(b"x"),
+        (1, 1.0, True, [1], (1,)),
+    ],
+    ids=repr,
+)
+def test_data_classes_terms_and_dates_come_back(value: Any) -> None:
+    assert same(decode(encode(value)), value)
+
+
+def test_what_cannot_be_sent_is_named_with_the_path_to_it() -> None:
+    with socket.socket() as sock, pytest.raises(NotSendable, match=r"message\[1\]\.lines\['x'\]"):
+        encode((1, Order(1, {"x": sock})))  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(NotSendable, match="named from another node"):
+        encode(lambda: 1)
+
+
+def test_a_circle_is_not_sendable() -> None:
+    ring: list[Any] = []
+    ring.append(ring)
+    with pytest.raises(NotSendable, match="circle"):
+        encode(ring)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_give_a_decode_error_or_a_value_and_nothing_else(data: bytes) -> None:
+    for work in (decode, unframe):
+        try:
+            work(data)
+        except DecodeError:
+            continue
+
+
+@given(values, st.data())
+def test_mutated_bytes_never_raise_anything_but_a_decode_error(value: Any, data: Any) -> None:
+    raw = bytearray(encode(value))
+    place = data.draw(st.integers(0, len(raw) - 1))
+    raw[place] = data.draw(st.integers(0, 255))
+    try:
+        decode(bytes(raw))
+    except DecodeError:
+        return
+
+
+def test_decoding_imports_nothing() -> None:
+    data = encode(Order(1, [])).replace(b"tests.distribution", b"wave.distributions")
+    before = set(sys.modules)
+    with pytest.raises(DecodeError):
+        decode(data)
+    assert set(sys.modules) == before
+
+
+def test_only_data_classes_are_made() -> None:
+    hostile = msgspec.msgpack.encode([9, "subprocess:Popen", "true"])
+    with pytest.raises(DecodeError, match="not a data class|not loaded"):
+        decode(hostile)
+
+
+def test_a_frame_keeps_its_signals_in_order() -> None:
+    signals = [
+        Message(PID, At("x", "b@h"), ("hi", [1])),
+        CastSignal(PID, PID, {"a": 1}),
+        CallSignal(PID, PID, Ref(1, "a@h", 2, 9), "call", "get"),
+        ExitSignal(PID, PID, ("shutdown", 1), True),
+    ]
+    assert unframe(frame([encode_signal(signal) for signal in signals])) == signals
