@@ -1,0 +1,48 @@
+"""The shared secret of a cluster, and the key pair made from it."""
+
+import hashlib
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+
+from otpy.terms.errors import NodeError, WeakCookie
+
+MIN_LENGTH = 20
+_SALT = b"otpy curve key 1"
+
+
+def secret_key(cookie: str) -> bytes:
+    """The 32 bytes of the CURVE secret key that a cookie stands for."""
+    return hashlib.scrypt(cookie.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=32)
+
+
+def check_strength(cookie: str, host: str) -> None:
+    """Raises ``WeakCookie`` when a short cookie would protect more than loopback."""
+    if len(cookie) >= MIN_LENGTH:
+        return
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local:
+        raise WeakCookie(
+            f"the cookie has {len(cookie)} characters and the node would listen on {host}; "
+            f"beyond loopback it needs at least {MIN_LENGTH}"
+        )
+
+
+def default_cookie(path: Path | None = None) -> str:
+    """The user's cookie, from ``~/.otpy/cookie``; made, with mode 0600, when there is none."""
+    path = path or Path.home() / ".otpy" / "cookie"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            raise NodeError(f"{path} can be read by others; chmod 600 it") from None
+        return path.read_text().strip()
+    cookie = secrets.token_hex(32)
+    with os.fdopen(handle, "w") as file:
+        file.write(cookie)
+    return cookie

@@ -1,0 +1,81 @@
+"""The local directory: nodes of this machine and user, one file each. Plays epmd's part."""
+
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from otpy.terms.errors import NodeNameTaken
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a node listens and which OS process it is."""
+
+    name: str
+    host: str
+    port: int
+    pid: int
+
+
+def default_directory() -> Path:
+    """The directory of this user."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(base) / f"otpy-nodes-{os.getuid()}"
+
+
+class Directory:
+    """The table of nodes, as files that are replaced whole."""
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = Path(path) if path is not None else default_directory()
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name.replace('/', '_')}.json"
+
+    def add(self, entry: Entry) -> None:
+        """Enter a node. Raises ``NodeNameTaken`` while another live process has the name."""
+        holder = self.get(entry.name)
+        if holder is not None and (holder.pid, holder.port) != (entry.pid, entry.port):
+            raise NodeNameTaken(
+                f"{entry.name} runs already, as process {holder.pid} on port {holder.port}"
+            )
+        file = self._file(entry.name)
+        draft = file.with_suffix(f".{entry.pid}")
+        draft.write_text(json.dumps(asdict(entry)))
+        draft.replace(file)
+
+    def remove(self, entry: Entry) -> None:
+        """Take a node out if the entry is still its own."""
+        if self._read(self._file(entry.name)) == entry:
+            self._file(entry.name).unlink(missing_ok=True)
+
+    def get(self, name: str) -> Entry | None:
+        """A live node's entry."""
+        return self._alive(self._file(name))
+
+    def all(self) -> list[Entry]:
+        """Every live node, by name."""
+        found = [self._alive(file) for file in sorted(self.path.glob("*.json"))]
+        return [entry for entry in found if entry is not None]
+
+    def _read(self, file: Path) -> Entry | None:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return Entry(**json.loads(file.read_text()))
+        return None
+
+    def _alive(self, file: Path) -> Entry | None:
+        entry = self._read(file)
+        if entry is None:
+            return None
+        try:
+            os.kill(entry.pid, 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)
+            return None
+        except PermissionError:
+            pass  # it lives, as another user
+        return entry

@@ -1,0 +1,418 @@
+"""The mesh: a node's router. Sessions with every node it knows, a full mesh of them."""
+
+import functools
+import logging
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from otpy.distribution.codec import DecodeError, encode_signal, unframe
+from otpy.distribution.cookie import check_strength, default_cookie, secret_key
+from otpy.distribution.directory import Directory, Entry
+from otpy.distribution.zeromq import MAX_MESSAGE, Link, Wire
+from otpy.machines.session import PROTOCOL, Deliver, Down, Effect, Session, Up
+from otpy.runtime.node import Node
+from otpy.terms.errors import NodeError, NotSendable
+from otpy.terms.pid import Creation
+from otpy.terms.signals import Signal
+
+LOG = logging.getLogger("otpy.mesh")
+FIRST_RETRY, LAST_RETRY = 0.01, 1.0  # seconds between attempts
+DISCOVERY = 0.25  # seconds between looks at the directory
+PATIENCE = 5.0  # seconds that messages wait for a connection
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is known of another node."""
+
+    name: str
+    address: str
+    link: Link | None = None
+    session: Session | None = None
+    in_id: bytes | None = None
+    in_creation: Creation | None = None
+    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque)
+    retry: float = FIRST_RETRY
+    trying: bool = False
+    complained: bool = False
+    up: threading.Event = field(default_factory=threading.Event)
+
+
+class Mesh:
+    """The router of a node over ZeroMQ. Made by ``start_mesh``."""
+
+    def __init__(self, node: Node, host: str, cookie: str, directory: Directory, tick: float) -> None:
+        self.node = node
+        self.host = host
+        self.directory = directory
+        self.tick = tick
+        self.peers: dict[str, Peer] = {}
+        self.by_rid: dict[bytes, Peer] = {}
+        self.refused: dict[str, None] = {}
+        self.connected: dict[str, Peer] = {}
+        self.lock = threading.Lock()
+        self.stopped = False
+        self.wire = Wire(secret_key(cookie), node.clock, self, tick)
+        self.port = 0
+        self.entry: Entry | None = None
+
+    # The router port, from any thread.
+
+    def route(self, node: str, signal: Signal) -> None:
+        """Send a signal to another node, connecting first if it is known."""
+        data = encode_signal(signal)
+        if len(data) > MAX_MESSAGE:
+            raise NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
+        peer = self.connected.get(node)
+        if peer is not None:
+            link = peer.link
+            if link is not None and link.ready:
+                self.wire.queue(link, data)
+                return
+        self.wire.soon(functools.partial(self._route_later, node, signal, data))
+
+    def _route_later(self, name: str, signal: Signal, data: bytes) -> None:
+        peer = self.peers.get(name) or self._known(name)
+        if peer is None or name in self.refused or self.stopped:
+            self.node.unreachable(signal)
+        elif peer.link is not None and peer.link.ready and name in self.connected:
+            self.wire.queue(peer.link, data)
+        else:
+            peer.waiting.append((signal, data))
+            self._try(peer)
+
+    def nodes(self) -> list[str]:
+        """The connected nodes, by name."""
+        return sorted(self.connected)
+
+    def connect(self, node: str, timeout: float = PATIENCE) -> bool:
+        """Connect to a known node; whether it is connected."""
+        if node == self.node.name or node in self.connected:
+            return True
+        made: list[Peer | None] = []
+        ready = threading.Event()
+
+        def begin() -> None:
+            peer = self.peers.get(node) or self._known(node)
+            made.append(peer)
+            if peer is not None and node not in self.refused:
+                self._try(peer)
+            ready.set()
+
+        self.wire.soon(begin)
+        if not ready.wait(timeout) or made[0] is None:
+            return False
+        return made[0].up.wait(timeout)
+
+    def disconnect(self, node: str) -> bool:
+        """End the session; messages connect again. Whether there was one."""
+        had = node in self.connected
+        done = threading.Event()
+
+        def end() -> None:
+            peer = self.peers.get(node)
+            if peer is not None:
+                self._end(peer, "disconnect")
+            done.set()
+
+        self.wire.soon(end)
+        done.wait(PATIENCE)
+        return had
+
+    def cut(self, node: str) -> None:
+        """For tests and demos: drop the session and refuse the node until ``heal``."""
+
+        def end() -> None:
+            self.refused[node] = None
+            peer = self.peers.get(node)
+            if peer is not None:
+                self._end(peer, "cut")
+
+        self.wire.soon(end)
+
+    def heal(self, node: str) -> None:
+        """Undo ``cut``."""
+
+        def begin() -> None:
+            self.refused.pop(node, None)
+            peer = self.peers.get(node) or self._known(node)
+            if peer is not None:
+                peer.retry = FIRST_RETRY
+                self._try(peer)
+
+        self.wire.soon(begin)
+
+    def stop(self) -> None:
+        """Say BYE to everybody and close."""
+        if self.stopped:
+            return
+
+        def end() -> None:
+            self.stopped = True
+            for peer in list(self.peers.values()):
+                self._end(peer, "stopped")
+
+        self.wire.soon(end)
+        if self.entry is not None:
+            self.directory.remove(self.entry)
+        self.wire.stop()
+        self.stopped = True
+
+    # On the I/O thread.
+
+    def start(self, port: int) -> None:
+        """Listen, enter the directory, begin to connect."""
+        self.port = self.wire.bind(self.host, port)
+        self.entry = Entry(self.node.name, self.host, self.port, os.getpid())
+        try:
+            self.directory.add(self.entry)
+        except NodeError:
+            self.wire.close_all()
+            raise
+        self.wire.jobs.append(self._discover)
+        self.wire.jobs.append(self._ticks)
+        self.wire.start(self.node.name)
+
+    def _known(self, name: str) -> Peer | None:
+        entry = self.directory.get(name)
+        if entry is None or name == self.node.name:
+            return None
+        return self._peer(name, f"tcp://{entry.host}:{entry.port}")
+
+    def _peer(self, name: str, address: str) -> Peer:
+        peer = self.peers.get(name)
+        if peer is None:
+            peer = self.peers[name] = Peer(name, address)
+        peer.address = address
+        return peer
+
+    def _discover(self) -> None:
+        for entry in self.directory.all():
+            if entry.name != self.node.name and entry.name not in self.connected:
+                self._try(self._peer(entry.name, f"tcp://{entry.host}:{entry.port}"))
+        self.wire.later(DISCOVERY, self._discover)
+
+    def _ticks(self) -> None:
+        now = self.node.clock.now()
+        for peer in list(self.connected.values()):
+            if peer.link is not None:
+                peer.link.control(b"T")
+            if peer.session is not None:
+                self._do(peer, peer.session.silent(now, self.tick))
+        self.wire.later(self.tick / 4, self._ticks)
+
+    def _try(self, peer: Peer) -> None:
+        if peer.link is not None or peer.name in self.refused or self.stopped:
+            return
+        if peer.trying:
+            return
+        peer.link = link = self.wire.connect(peer.address)
+        peer.session = Session(link.rid)
+        if peer.in_id is not None and peer.in_creation is not None:
+            peer.session.hello(peer.in_id, peer.in_creation, self.node.clock.now())
+        self._hello(peer, link)
+        self.wire.later(PATIENCE, lambda: self._impatient(peer, link))
+
+    def _impatient(self, peer: Peer, link: Link) -> None:
+        if peer.link is link and (peer.session is None or not peer.session.up):
+            self._end(peer, "no answer")
+
+    def _hello(self, peer: Peer, link: Link) -> None:
+        made = self.node.creation
+        words = [PROTOCOL, made.node, made.started, made.bits, f"tcp://{self.host}:{self.port}"]
+        link.control(b"H" + msgspec.msgpack.encode([*words, peer.name]))
+
+    def came_in(self, rid: bytes, data: bytes) -> None:
+        """A frame on our ROUTER."""
+        kind = data[:1]
+        if kind == b"H":
+            self._heard_hello(rid, data[1:])
+            return
+        peer = self.by_rid.get(rid)
+        if peer is None or peer.session is None:
+            self.wire.answer(rid, b"B")
+        elif kind == b"D":
+            effects = peer.session.data(rid, data[1:], self.node.clock.now())
+            if effects is None:
+                self.wire.answer(rid, b"B")
+            else:
+                self._do(peer, effects)
+        elif kind == b"T":
+            peer.session.tick(rid, self.node.clock.now())
+        elif kind == b"B":
+            self._forget_in(peer)
+            self._end(peer, "bye")
+
+    def _heard_hello(self, rid: bytes, data: bytes) -> None:
+        try:
+            version, name, started, bits, address, wanted = msgspec.msgpack.decode(
+                data, type=tuple[int, str, int, int, str, str]
+            )
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            LOG.warning("a connection with the right cookie said no proper hello: %s", error)
+            return
+        refusal = self._refusal(version, name, wanted)
+        if refusal:
+            self.wire.answer(rid, b"R" + refusal.encode())
+            return
+        if name in self.refused:
+            self.wire.answer(rid, b"B")
+            return
+        peer = self._peer(name, address)
+        creation = Creation(started, name, bits)
+        if peer.in_id is not None and peer.in_id != rid:
+            self._forget_in(peer)
+            if peer.session is not None and peer.session.in_id is not None:
+                self._end(peer, "restarted")
+        peer.in_id, peer.in_creation = rid, creation
+        self.by_rid[rid] = peer
+        mine = self.node.creation
+        self.wire.answer(rid, b"A" + msgspec.msgpack.encode([rid, mine.started, mine.bits]))
+        if peer.session is not None:
+            self._do(peer, peer.session.hello(rid, creation, self.node.clock.now()))
+        peer.trying = False
+        self._try(peer)
+
+    def _refusal(self, version: int, name: str, wanted: str) -> str:
+        if version != PROTOCOL:
+            return f"{self.node.name} speaks protocol {PROTOCOL}, you speak {version}"
+        if wanted != self.node.name:
+            return f"this is {self.node.name}, not {wanted}"
+        if name == self.node.name:
+            return f"{name} is this node's own name"
+        return ""
+
+    def came_back(self, link: Link, data: bytes) -> None:
+        """A frame on one of our DEALERs."""
+        peer = next((peer for peer in self.peers.values() if peer.link is link), None)
+        if peer is None or peer.session is None:
+            return
+        if data[:1] == b"A":
+            rid, started, bits = msgspec.msgpack.decode(data[1:], type=tuple[bytes, int, int])
+            creation = Creation(started, peer.name, bits)
+            self._do(peer, peer.session.ack(rid, creation, self.node.clock.now()))
+        elif data[:1] == b"R":
+            self._complain(peer, f"refused: {data[1:].decode(errors='replace')}")
+            self._end(peer, "refused")
+        elif data[:1] == b"B":
+            self._end(peer, "bye")
+
+    def closed(self, link: Link, refused: bool) -> None:
+        """One of our connections is gone."""
+        peer = next((peer for peer in self.peers.values() if peer.link is link), None)
+        if peer is None:
+            link.close()
+            return
+        if refused:
+            self._complain(peer, "handshake refused (wrong cookie?)")
+        self._end(peer, "connection_closed")
+
+    def _complain(self, peer: Peer, text: str) -> None:
+        if not peer.complained:
+            peer.complained = True
+            LOG.warning("%s -> %s at %s: %s", self.node.name, peer.name, peer.address, text)
+
+    def _forget_in(self, peer: Peer) -> None:
+        if peer.in_id is not None:
+            self.by_rid.pop(peer.in_id, None)
+        peer.in_id = peer.in_creation = None
+
+    def _end(self, peer: Peer, reason: Any) -> None:
+        session, link = peer.session, peer.link
+        peer.session = peer.link = None
+        if link is not None:
+            if reason not in ("connection_closed", "bye"):
+                link.control(b"B")
+            self.wire.later(0.0, link.close)
+        if peer.in_id is not None and reason != "restarted":
+            self.wire.answer(peer.in_id, b"B")
+            self._forget_in(peer)
+        if session is not None:
+            self._do(peer, session.end(reason))
+        self._give_up_waiting(peer)
+        if not self.stopped and not peer.trying and peer.name not in self.refused:
+            peer.trying = True
+            wait = peer.retry * (0.5 + self.node.entropy.random())
+            peer.retry = min(LAST_RETRY, peer.retry * 2)
+            self.wire.later(wait, lambda: self._again(peer))
+
+    def _again(self, peer: Peer) -> None:
+        if not peer.trying:
+            return
+        peer.trying = False
+        if self.directory.get(peer.name) is not None:
+            self._try(peer)
+
+    def _give_up_waiting(self, peer: Peer) -> None:
+        waiting, peer.waiting = peer.waiting, deque()
+        for signal, _ in waiting:
+            self.node.unreachable(signal)
+
+    def _do(self, peer: Peer, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Deliver(data):
+                    try:
+                        for signal in unframe(data):
+                            self.node.inbound(signal)
+                    except DecodeError as error:
+                        LOG.error("%s sent what cannot be read, session ended: %s", peer.name, error)
+                        self._end(peer, "malformed")
+                        return
+                case Up(creation):
+                    self._came_up(peer, creation)
+                case Down(creation, reason, was_up):
+                    peer.up.clear()
+                    self.connected.pop(peer.name, None)
+                    if peer.session is not None:
+                        self._end(peer, reason)
+                    if was_up and creation is not None:
+                        LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
+                        self.node.peer_down(creation, reason)
+
+    def _came_up(self, peer: Peer, creation: Creation) -> None:
+        link = peer.link
+        assert link is not None
+        peer.retry = FIRST_RETRY
+        peer.complained = False
+        LOG.info("%s: %s is up", self.node.name, peer.name)
+        waiting, peer.waiting = peer.waiting, deque()
+        link.queue.extend(data for _, data in waiting)
+        link.ready = True
+        self.connected[peer.name] = peer
+        self.wire.dirty[link] = None
+        self.node.peer_up(creation)
+        peer.up.set()
+
+
+def start_mesh(
+    node: Node,
+    *,
+    host: str | None = None,
+    port: int = 0,
+    cookie: str | None = None,
+    directory: str | Path | None = None,
+    net_ticktime: float = 10.0,
+) -> Mesh:
+    """Give a node its mesh: listen, and connect to every node of the directory.
+
+    ``host`` is the part of the node's name after the ``@`` unless given; ``port`` 0 takes
+    a free one; ``cookie`` is the user's own unless given. Raises ``AddressInUse``,
+    ``NodeNameTaken`` and ``WeakCookie``.
+    """
+    node.check()
+    if node.router is not None:
+        raise NodeError(f"{node.name} has a mesh already")
+    host = host or node.name.split("@")[1]
+    secret = cookie if cookie is not None else default_cookie()
+    check_strength(secret, host)
+    mesh = Mesh(node, host, secret, Directory(directory), net_ticktime)
+    mesh.start(port)
+    node.router = mesh
+    return mesh
