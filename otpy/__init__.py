@@ -9,11 +9,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ERRORS = (
-    "AddressInUse AlreadyStarted BadArgument BadChildSpec BadFlags Busy CallExit CallTimeout "
-    "ChildError Ignored NameTaken NoProcess NodeError NodeForked NodeNameTaken NodeStopped "
-    "NotAName NotDistributed NotRegistered NotSendable OtpyError ProcessExit ReceiveTimeout "
-    "RemoteError StartError WeakCookie WouldBlockLoop"
-).split()
+    "AddressInUse",
+    "AlreadyStarted",
+    "BadArgument",
+    "BadChildSpec",
+    "BadFlags",
+    "Busy",
+    "CallExit",
+    "CallTimeout",
+    "ChildError",
+    "Ignored",
+    "NameTaken",
+    "NoProcess",
+    "NodeError",
+    "NodeForked",
+    "NodeNameTaken",
+    "NodeStopped",
+    "NotAName",
+    "NotDistributed",
+    "NotRegistered",
+    "NotSendable",
+    "OtpyError",
+    "ProcessExit",
+    "ReceiveTimeout",
+    "RemoteError",
+    "StartError",
+    "WeakCookie",
+    "WouldBlockLoop",
+)
 _HOMES: dict[str, str] = {
     **dict.fromkeys(_ERRORS, "otpy.terms.errors"),
     **dict.fromkeys(("Pid", "Ref", "Creation"), "otpy.terms.pid"),

@@ -154,9 +154,9 @@ class Loop:
     def handle(self, item: Any) -> Any:
         """Handle one item of the mailbox."""
         kind = type(item)
-        if self.suspended or self.standby is not None or self.debug is not None:
-            if not self._special(item, kind):
-                return None
+        special = self.suspended or self.standby is not None or self.debug is not None
+        if special and not self._special(item, kind):
+            return None
         if kind is Call:
             return self._call(item)
         if kind is Cast:

@@ -19,7 +19,7 @@ def _shown_state(loop: "Loop", reason: Any) -> Any:
         return loop.module.format_status("terminate", {"state": loop.state, "reason": reason})[
             "state"
         ]
-    except Exception as error:  # a broken format_status must not hide the crash it reports on
+    except Exception as error:  # noqa: BLE001 - a broken format_status must not hide the crash it reports on
         return f"format_status raised {type(error).__name__}: {error}"
 
 

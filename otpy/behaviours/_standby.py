@@ -55,7 +55,7 @@ def take_name(loop: "Loop") -> bool:
     restart = proc.standby_allowed
     if not restart or restart == "temporary" or getattr(service, "scope", "node") != "cluster":
         loop._quit(NORMAL, ("already_started", holder))
-    loop.standby = Standby(holder, restart if isinstance(restart, str) else "permanent")
+    loop.standby = Standby(holder, restart)
     _watch(loop, service, key)
     loop._tell_starter(True, proc.pid)
     return False

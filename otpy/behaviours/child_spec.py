@@ -102,12 +102,16 @@ def _made(child: Any) -> ChildSpec:
                 raise _unknown_key(key)
         for key in ("id", "start"):
             if key not in child:
-                raise BadChildSpec(f"missing_{key}", f"the child spec {dict(child)!r} has no {key!r}")
+                raise BadChildSpec(
+                    f"missing_{key}", f"the child spec {dict(child)!r} has no {key!r}"
+                )
         return ChildSpec(**child)
     module, arg = child if isinstance(child, tuple) and len(child) == 2 else (child, None)
     make = getattr(module, "child_spec", None)
     if not isinstance(module, type) or make is None:
-        raise BadChildSpec(("invalid_child_spec", child), f"{child!r} is not a child; expected {FORMS}")
+        raise BadChildSpec(
+            ("invalid_child_spec", child), f"{child!r} is not a child; expected {FORMS}"
+        )
     made = make(arg)
     if not isinstance(made, ChildSpec):
         return _made(made)

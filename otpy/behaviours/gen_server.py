@@ -15,7 +15,6 @@ from otpy.runtime._current import HERE, current
 from otpy.runtime.mail import Call, Cast, From
 from otpy.runtime.process import Dest, launch, where
 from otpy.runtime.record import ANY, REPLY, RUNNING, Process
-from otpy.runtime.scheduler import GreenProcess
 from otpy.terms.errors import (
     AlreadyStarted,
     BadArgument,

@@ -92,7 +92,9 @@ def init(
     Raises ``BadFlags`` and ``BadChildSpec``.
     """
     if strategy is None:
-        raise BadFlags("missing_strategy", "expected strategy= to be given: " + ", ".join(STRATEGIES))
+        raise BadFlags(
+            "missing_strategy", "expected strategy= to be given: " + ", ".join(STRATEGIES)
+        )
     if strategy not in STRATEGIES:
         raise _flag("invalid_strategy", strategy, "one of " + ", ".join(STRATEGIES))
     if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
@@ -188,7 +190,9 @@ class _Driver(GenServer[Restarts], kernel=True):
                     return None
                 return self._perform(state.retry(child, _now()), state)
             case _:
-                LOG.error("Supervisor %r received unexpected message: %r", process.self_pid(), message)
+                LOG.error(
+                    "Supervisor %r received unexpected message: %r", process.self_pid(), message
+                )
         return None
 
     def _perform(self, steps: list[Step], state: Restarts) -> Any:
@@ -205,7 +209,11 @@ class _Driver(GenServer[Restarts], kernel=True):
                         state.started(child, value[0])
                         continue
                     _report(child, "start_error", value, "failed to start")
-                    rest = [later.child for later in steps[number + 1 :] if isinstance(later, StartChild)]
+                    rest = [
+                        later.child
+                        for later in steps[number + 1 :]
+                        if isinstance(later, StartChild)
+                    ]
                     state.failed(child, rest)
                     process.send(process.self_pid(), ("$retry", child.id))
                     return None
@@ -278,10 +286,10 @@ def _start(child: Child) -> tuple[bool, Any]:
         return False, failed.reason
     except ProcessExit:
         raise
-    except Exception as error:  # whatever a start function raises is a failed start, as in OTP
+    except Exception as error:  # noqa: BLE001 - whatever a start function raises is a failed start, as in OTP
         return False, ("EXIT", reason_of(error))
     finally:
-        me.standby_allowed = False
+        me.standby_allowed = None
     if isinstance(result, Pid):
         return True, (result, None)
     if isinstance(result, Ignore) or result is None:
@@ -419,7 +427,9 @@ def start_link(
     """
     if isinstance(children, type):
         if not issubclass(children, Supervisor):
-            raise BadFlags(("not_a_supervisor", children), f"{children!r} is not a Supervisor class")
+            raise BadFlags(
+                ("not_a_supervisor", children), f"{children!r} is not a Supervisor class"
+            )
         return gen_server.start_link(_Driver, (children, arg), name=name)
     flags = init(
         children,

@@ -242,7 +242,7 @@ def _unpack_data(value: list[Any]) -> Any:
     items = [_unpack(item) for item in value[2:]]
     if not dataclasses.is_dataclass(kind):
         return kind(*items)
-    made = object.__new__(kind)
+    made: Any = object.__new__(kind)  # type: ignore[arg-type]  # it is a class
     for name, item in zip(names, items, strict=True):
         object.__setattr__(made, name, item)
     return made
@@ -283,7 +283,7 @@ def _decoding(work: Callable[[Any], Any], data: bytes) -> Any:
         return work(_decode(data))
     except DecodeError:
         raise
-    except Exception as error:  # hostile bytes may break anything; the peer gets one clear answer
+    except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
         raise DecodeError(f"malformed message: {type(error).__name__}: {error}") from None
 
 

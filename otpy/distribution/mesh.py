@@ -47,7 +47,9 @@ class Peer:
 class Mesh:
     """The router of a node over ZeroMQ. Made by ``start_mesh``."""
 
-    def __init__(self, node: Node, host: str, cookie: str, directory: Directory, tick: float) -> None:
+    def __init__(
+        self, node: Node, host: str, cookie: str, directory: Directory, tick: float
+    ) -> None:
         self.node = node
         self.host = host
         self.directory = directory
@@ -362,7 +364,9 @@ class Mesh:
                         for signal in unframe(data):
                             self.node.inbound(signal)
                     except DecodeError as error:
-                        LOG.error("%s sent what cannot be read, session ended: %s", peer.name, error)
+                        LOG.error(
+                            "%s sent what cannot be read, session ended: %s", peer.name, error
+                        )
                         self._end(peer, "malformed")
                         return
                 case Up(creation):

@@ -315,7 +315,9 @@ class Wire:
         good = key == z85.decode(self.public)
         code, text = (b"200", b"OK") if good else (b"400", b"wrong cookie")
         if not good:
-            LOG.warning("refused a connection from %s: wrong cookie", parts[3].decode("ascii", "replace"))
+            LOG.warning(
+                "refused a connection from %s: wrong cookie", parts[3].decode("ascii", "replace")
+            )
         self.zap.send_multipart([parts[0], parts[1], code, text, b"", b""])
 
     def close_all(self) -> None:

@@ -139,7 +139,8 @@ class Restarts:
         starts: list[Step] = [
             StartChild(one)
             for one in affected
-            if one is child or (one.restart != "temporary" and (one.pid is not None or one.restarting))
+            if one is child
+            or (one.restart != "temporary" and (one.pid is not None or one.restarting))
         ]
         return stops + starts
 

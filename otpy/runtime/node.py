@@ -209,7 +209,7 @@ class Node:
         elif type(dest) is At:
             pid = self.names.table.get(dest.name)
         else:
-            pid = dest
+            pid = dest  # type: ignore[assignment]  # what is neither Ref nor At is a Pid
         proc = self.procs.get(pid) if pid is not None else None
         if proc is None:
             self.emit(absent(signal, NOPROC))

@@ -89,8 +89,8 @@ def where(me: Process, dest: Any) -> Pid | None:
         found: Pid | None = service.whereis_name(dest.name)
         return found
     if isinstance(dest, Via):
-        found = dest.module.whereis_name(dest.key)
-        return found
+        located: Pid | None = dest.module.whereis_name(dest.key)
+        return located
     return me.node.names.whereis(dest)
 
 
@@ -551,14 +551,16 @@ def delete(key: Any) -> Any:
 
 
 def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Run ``fn`` on a pool thread while the current process waits; its result, or what it raised."""
+    """Run ``fn`` on a pool thread while the process waits; its result, or what it raised."""
     me = current()
     if isinstance(me, LockedProcess) and me.kind == "thread":
         return fn(*args, **kwargs)
     context = contextvars.copy_context()
-    return _await_outside(
-        me, lambda done: me.node.pool.submit(lambda: done(lambda: context.run(fn, *args, **kwargs)))
-    )
+
+    def begin(done: Callable[[Callable[[], T]], None]) -> None:
+        me.node.pool.submit(lambda: done(lambda: context.run(fn, *args, **kwargs)))
+
+    return _await_outside(me, begin)
 
 
 def await_coroutine(coro: Coroutine[Any, Any, T]) -> T:

@@ -146,7 +146,7 @@ class Process:
         self.dictionary: dict[Any, Any] | None = None
         self.ancestors: tuple[Any, ...] = ()
         self.callers: tuple[Pid, ...] = ()
-        self.standby_allowed = False
+        self.standby_allowed: str | None = None  # the restart type of the child being started
         self.peers: dict[str, None] | None = None
 
     # What each executor does in its own way.

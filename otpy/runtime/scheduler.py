@@ -17,8 +17,8 @@ from greenlet import getcurrent, greenlet
 
 from otpy.runtime._current import HERE
 from otpy.runtime.body import outcome
-from otpy.runtime.record import ANY, RUNNING, Internal, NodeGone, Process
 from otpy.runtime.ports import Clock
+from otpy.runtime.record import ANY, RUNNING, Internal, NodeGone, Process
 from otpy.runtime.timers import Timers
 from otpy.terms.signals import Signal
 

@@ -51,7 +51,7 @@ class Crash:
 
 def is_shutdown(reason: object) -> bool:
     """Whether OTP counts the reason as an orderly end: normal, shutdown, ("shutdown", x)."""
-    return reason == NORMAL or reason == SHUTDOWN or is_shutdown_tuple(reason)
+    return reason in (NORMAL, SHUTDOWN) or is_shutdown_tuple(reason)
 
 
 def is_shutdown_tuple(reason: object) -> TypeGuard[tuple[str, Any]]:

@@ -32,11 +32,7 @@ class Reports(logging.Handler):
     @property
     def reports(self) -> list[dict[str, Any]]:
         """The structured reports."""
-        return [
-            getattr(record, "otpy_report")
-            for record in self.records
-            if hasattr(record, "otpy_report")
-        ]
+        return [record.otpy_report for record in self.records if hasattr(record, "otpy_report")]
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from otpy.behaviours import supervisor
 from otpy.cluster import global_
 from otpy.distribution.mesh import Mesh, start_mesh
 from otpy.runtime.node import Node
-from otpy.runtime.process import Pid
 from otpy.terms.names import Global
+from otpy.terms.pid import Pid
 from otpy.tools.leader_worker import LeaderWorker
 
 SWITCH_INTERVAL = 0.0005
