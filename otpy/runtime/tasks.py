@@ -146,6 +146,14 @@ class LoopThread:
         self.loop.close()
 
     def stop(self, timeout: float) -> None:
-        """End the loop and its thread."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(timeout)
+        """End the loop and its thread, after its tasks if they end in time."""
+        asyncio.run_coroutine_threadsafe(self._finish(timeout), self.loop)
+        self.thread.join(timeout + 1.0)
+
+    async def _finish(self, timeout: float) -> None:
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if rest:
+            _, late = await asyncio.wait(rest, timeout=timeout)
+            for task in late:
+                task.cancel()
+        self.loop.call_soon(self.loop.stop)

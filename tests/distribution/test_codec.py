@@ -100,7 +100,7 @@ def test_a_value_comes_back_as_it_was_with_its_type(value: Any) -> None:
         bytearray(b"x"),
         (1, 1.0, True, [1], (1,)),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_data_classes_terms_and_dates_come_back(value: Any) -> None:
     assert same(decode(encode(value)), value)

@@ -1,0 +1,55 @@
+"""``run(fn)``: the body of a test as a thread process, a green one and a simulated one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from otpy import Node, process
+from otpy.runtime.simulated import Simulation
+
+Body = Callable[[], Any]
+
+
+@dataclass
+class Runner:
+    """Runs a test's body as a process of one kind."""
+
+    kind: str
+    node: Node | None
+
+    @property
+    def green(self) -> bool:
+        """Whether the processes the body spawns are to be green."""
+        return self.kind != "thread"
+
+    def __call__(self, body: Body) -> Any:
+        if self.kind == "simulated":
+            for seed in range(3):
+                result = Simulation(seed).run(body)
+            return result
+        if self.kind == "thread":
+            return body()
+        me = process.self_pid()
+
+        def inside() -> None:
+            try:
+                process.send(me, ("ok", body()))
+            except BaseException as error:
+                process.send(me, ("error", error))
+
+        process.spawn(inside, green=True)
+        how, value = process.receive(tuple, where=lambda m: m[0] in ("ok", "error"), timeout=30)
+        if how == "error":
+            raise value
+        return value
+
+
+@pytest.fixture(params=["thread", "green", "simulated"])
+def run(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """The body runner for one kind of process."""
+    if request.param == "simulated":
+        yield Runner("simulated", None)
+    else:
+        yield Runner(request.param, request.getfixturevalue("node"))
