@@ -4,6 +4,7 @@ The names, argument orders and guarantees are Elixir's ``GenServer``; a call tha
 gets no reply raises ``CallExit`` where Elixir exits.
 """
 
+import contextlib
 import inspect
 import logging
 from collections.abc import Callable
@@ -24,8 +25,10 @@ from otpy.terms.errors import (
     NameTaken,
     NotAName,
     NotRegistered,
+    ReceiveTimeout,
     StartError,
 )
+from otpy.terms.messages import Exit
 from otpy.terms.names import At, Global, Via
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NORMAL
@@ -223,6 +226,8 @@ def _await_start(me: Process, proc: Process, timeout: float | None, link: bool) 
         return
     if link:
         process.unlink(proc.pid)
+        with contextlib.suppress(ReceiveTimeout):  # as OTP 26: the caller sees the error only
+            process.receive(Exit, where=lambda exit_: exit_.pid == proc.pid, timeout=0)
     if value is _TIMED_OUT:
         process.exit(proc.pid, "kill")
         raise StartError("timeout", f"init took longer than {timeout} seconds")

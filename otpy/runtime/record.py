@@ -349,6 +349,9 @@ class Process:
         waiting = [self.handling] if self.handling is not None else []
         waiting.extend((self.deferred or {}).values())
         mailbox, self.mailbox = self.mailbox, deque()
+        held = getattr(self.server, "held", None)  # what a suspended behaviour keeps back
+        if held:
+            mailbox.extend(held)
         if mailbox:
             waiting.extend(item.from_ for item in mailbox if type(item) in (Call, System))
         self.handling = self.deferred = None

@@ -38,9 +38,11 @@ class Reports(logging.Handler):
 @pytest.fixture
 def node() -> Iterator[Node]:
     """A fresh node; the test is one of its processes. What is left running fails the test."""
+    from otpy.cluster import global_
     from otpy.runtime._default import set_default_node
 
     fresh = Node("test@127.0.0.1").start()
+    global_.start(fresh)
     set_default_node(fresh)
     try:
         with fresh.attached():

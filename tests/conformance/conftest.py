@@ -36,7 +36,7 @@ class Runner:
         def inside() -> None:
             try:
                 process.send(me, ("ok", body()))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again in the test itself
                 process.send(me, ("error", error))
 
         process.spawn(inside, green=True)

@@ -1,0 +1,1 @@
+"""The leader worker: the same child on every node, alive on one."""

@@ -1,0 +1,72 @@
+"""Real nodes in this interpreter, on a real mesh over loopback sockets."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from otpy import Node
+from otpy.cluster import global_
+from otpy.distribution.mesh import Mesh, start_mesh
+from otpy.testing import eventually
+
+COOKIE = "the cookie of the tests, long enough"
+
+
+class Cluster:
+    """Nodes by short name, and their meshes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.nodes: dict[str, Node] = {}
+        self.meshes: dict[str, Mesh] = {}
+
+    def start(self, names: str) -> "Cluster":
+        """Start nodes and wait until they see each other."""
+        for short in names:
+            node = Node(f"{short}@127.0.0.1").start()
+            self.nodes[short] = node
+            self.meshes[short] = start_mesh(node, cookie=COOKIE, directory=self.directory)
+            global_.start(node)
+        self.joined()
+        return self
+
+    def joined(self) -> None:
+        """Wait for the full mesh, and until every name server has heard of every node."""
+        for short, mesh in self.meshes.items():
+            others = sorted(n.name for s, n in self.nodes.items() if s != short)
+            eventually(lambda mesh=mesh, others=others: mesh.nodes() == others)  # type: ignore[misc]
+            names = self.nodes[short].name_services["global"].names  # type: ignore[attr-defined]
+            eventually(lambda names=names, others=others: sorted(names.peers) == others)  # type: ignore[misc]
+
+    def partition(self, left: str, right: str) -> None:
+        """Cut every link between two sides and wait until they are gone."""
+        self._each(left, right, lambda mesh, name: mesh.cut(name))
+        for one in left:
+            for other in right:
+                far = self.nodes[other].name
+                eventually(lambda one=one, far=far: far not in self.meshes[one].nodes())  # type: ignore[misc]
+
+    def heal(self, left: str, right: str) -> None:
+        """Undo ``partition``."""
+        self._each(left, right, lambda mesh, name: mesh.heal(name))
+        self.joined()
+
+    def _each(self, left: str, right: str, do: Callable[[Mesh, str], None]) -> None:
+        for one in left:
+            for other in right:
+                do(self.meshes[one], self.nodes[other].name)
+                do(self.meshes[other], self.nodes[one].name)
+
+    def stop(self) -> None:
+        """Stop every node."""
+        for node in self.nodes.values():
+            node.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """An empty cluster."""
+    made = Cluster(tmp_path / "nodes")
+    yield made
+    made.stop()
