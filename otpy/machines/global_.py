@@ -378,10 +378,12 @@ class Names:
             for one, other in ((first, second), (second, first)):
                 effects += self._drop(name, one, "name_conflict")
                 if one.node == self.node:
+                    effects += self._lost(name, one)
                     effects.append(Notify(one, ("global_name_conflict", name, other)))
             return effects
         effects += self._put(name, first, how)
         if second.node == self.node:
+            effects += self._lost(name, second)
             if how == RANDOM_NOTIFY:
                 effects.append(Notify(second, ("global_name_conflict", name)))
             elif how == RANDOM_EXIT:
@@ -389,6 +391,10 @@ class Names:
             else:
                 effects.append(ExitPid(second, ("name_conflict", name, first)))
         return effects
+
+    def _lost(self, name: Any, pid: Pid) -> Effects:
+        """Our own process lost its name: nodes that never meet the winner must hear of it too."""
+        return [Send(peer, ("gone", name, pid, "name_conflict")) for peer in self.peers]
 
     def resolved(self, name: Any, first: Pid, second: Pid, winner: Pid | None) -> Effects:
         """A resolver function has decided, here; None frees the name."""
