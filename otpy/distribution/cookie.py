@@ -1,5 +1,6 @@
 """The shared secret of a cluster, and the key pair made from it."""
 
+import contextlib
 import hashlib
 import ipaddress
 import os
@@ -36,13 +37,14 @@ def default_cookie(path: Path | None = None) -> str:
     """The user's cookie, from ``~/.otpy/cookie``; made, with mode 0600, when there is none."""
     path = path or Path.home() / ".otpy" / "cookie"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        if path.stat().st_mode & 0o077:
-            raise NodeError(f"{path} can be read by others; chmod 600 it") from None
-        return path.read_text().strip()
-    cookie = secrets.token_hex(32)
-    with os.fdopen(handle, "w") as file:
-        file.write(cookie)
-    return cookie
+    if not path.exists():
+        # Written aside and linked, so that two nodes starting at once read one whole cookie.
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    if path.stat().st_mode & 0o077:
+        raise NodeError(f"{path} can be read by others; chmod 600 it")
+    return path.read_text().strip()

@@ -3,11 +3,12 @@
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from otpy.terms.errors import NodeNameTaken
+from otpy.terms.errors import NodeError, NodeNameTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Directory:
     def __init__(self, path: str | Path | None = None) -> None:
         self.path = Path(path) if path is not None else default_directory()
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = self.path.lstat()
+        # Below a shared /tmp somebody else may have made it first, to lead our nodes astray.
+        if made.st_uid != os.getuid() or not stat.S_ISDIR(made.st_mode):
+            raise NodeError(f"{self.path} belongs to another user; give another directory")
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name.replace('/', '_')}.json"

@@ -1,6 +1,5 @@
 """The mesh: a node's router. Sessions with every node it knows, a full mesh of them."""
 
-import functools
 import logging
 import os
 import threading
@@ -41,6 +40,7 @@ class Peer:
     retry: float = FIRST_RETRY
     trying: bool = False
     complained: bool = False
+    told: bool = False  # another node named it; perhaps no entry of our directory does
     up: threading.Event = field(default_factory=threading.Event)
 
 
@@ -58,6 +58,7 @@ class Mesh:
         self.by_rid: dict[bytes, Peer] = {}
         self.refused: dict[str, None] = {}
         self.connected: dict[str, Peer] = {}
+        self.early: deque[tuple[str, Signal, bytes]] = deque()
         self.lock = threading.Lock()
         self.stopped = False
         self.wire = Wire(secret_key(cookie), node.clock, self, tick)
@@ -71,13 +72,22 @@ class Mesh:
         data = encode_signal(signal)
         if len(data) > MAX_MESSAGE:
             raise NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
-        peer = self.connected.get(node)
-        if peer is not None:
-            link = peer.link
-            if link is not None and link.ready:
+        # The lock makes "is it up" and "queue it" one step: else a signal that saw the
+        # session down could be overtaken by a later one of the same process that saw it up.
+        with self.lock:
+            peer = self.connected.get(node)
+            link = peer.link if peer is not None else None
+            if link is not None:
                 self.wire.queue(link, data)
                 return
-        self.wire.soon(functools.partial(self._route_later, node, signal, data))
+            self.early.append((node, signal, data))
+        self.wire.soon(self._route_early)
+
+    def _route_early(self) -> None:
+        with self.lock:
+            early, self.early = self.early, deque()
+        for name, signal, data in early:
+            self._route_later(name, signal, data)
 
     def _route_later(self, name: str, signal: Signal, data: bytes) -> None:
         peer = self.peers.get(name) or self._known(name)
@@ -111,6 +121,16 @@ class Mesh:
         if not ready.wait(timeout) or made[0] is None:
             return False
         return made[0].up.wait(timeout)
+
+    def join(self, node: str, address: str) -> None:
+        """Stay connected to a node that no directory lists, at ``tcp://host:port``."""
+
+        def begin() -> None:
+            peer = self._peer(node, address)
+            peer.told = True
+            self._try(peer)
+
+        self.wire.soon(begin)
 
     def disconnect(self, node: str) -> bool:
         """End the session; messages connect again. Whether there was one."""
@@ -146,6 +166,7 @@ class Mesh:
             peer = self.peers.get(node) or self._known(node)
             if peer is not None:
                 peer.retry = FIRST_RETRY
+                peer.trying = False
                 self._try(peer)
 
         self.wire.soon(begin)
@@ -245,6 +266,8 @@ class Mesh:
                 self.wire.answer(rid, b"B")
             else:
                 self._do(peer, effects)
+        elif kind == b"M":
+            self._heard_members(data[1:])
         elif kind == b"T":
             peer.session.tick(rid, self.node.clock.now())
         elif kind == b"B":
@@ -281,6 +304,23 @@ class Mesh:
         peer.trying = False
         self._try(peer)
 
+    def _tell_members(self, peer: Peer, link: Link) -> None:
+        others = [(p.name, p.address) for p in self.connected.values() if p is not peer]
+        if others:
+            link.control(b"M" + msgspec.msgpack.encode(others))
+
+    def _heard_members(self, data: bytes) -> None:
+        try:
+            members = msgspec.msgpack.decode(data, type=list[tuple[str, str]])
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            LOG.warning("a peer sent no proper list of members: %s", error)
+            return
+        for name, address in members:
+            if name != self.node.name and name not in self.connected:
+                peer = self.peers.get(name) or self._peer(name, address)
+                peer.told = True
+                self._try(peer)
+
     def _refusal(self, version: int, name: str, wanted: str) -> str:
         if version != PROTOCOL:
             return f"{self.node.name} speaks protocol {PROTOCOL}, you speak {version}"
@@ -296,7 +336,11 @@ class Mesh:
         if peer is None or peer.session is None:
             return
         if data[:1] == b"A":
-            rid, started, bits = msgspec.msgpack.decode(data[1:], type=tuple[bytes, int, int])
+            try:
+                rid, started, bits = msgspec.msgpack.decode(data[1:], type=tuple[bytes, int, int])
+            except (msgspec.ValidationError, msgspec.DecodeError):
+                self._end(peer, "malformed")
+                return
             creation = Creation(started, peer.name, bits)
             self._do(peer, peer.session.ack(rid, creation, self.node.clock.now()))
         elif data[:1] == b"R":
@@ -327,7 +371,9 @@ class Mesh:
 
     def _end(self, peer: Peer, reason: Any) -> None:
         session, link = peer.session, peer.link
-        peer.session = peer.link = None
+        with self.lock:
+            self.connected.pop(peer.name, None)
+            peer.session = peer.link = None
         if link is not None:
             if reason not in ("connection_closed", "bye"):
                 link.control(b"B")
@@ -348,8 +394,10 @@ class Mesh:
         if not peer.trying:
             return
         peer.trying = False
-        if self.directory.get(peer.name) is not None:
+        if self.directory.get(peer.name) is not None or peer.told:
             self._try(peer)
+        else:
+            self._give_up_waiting(peer)
 
     def _give_up_waiting(self, peer: Peer) -> None:
         waiting, peer.waiting = peer.waiting, deque()
@@ -373,7 +421,8 @@ class Mesh:
                     self._came_up(peer, creation)
                 case Down(creation, reason, was_up):
                     peer.up.clear()
-                    self.connected.pop(peer.name, None)
+                    with self.lock:
+                        self.connected.pop(peer.name, None)
                     if peer.session is not None:
                         self._end(peer, reason)
                     if was_up and creation is not None:
@@ -386,11 +435,19 @@ class Mesh:
         peer.retry = FIRST_RETRY
         peer.complained = False
         LOG.info("%s: %s is up", self.node.name, peer.name)
+        self._tell_members(peer, link)
         waiting, peer.waiting = peer.waiting, deque()
-        link.queue.extend(data for _, data in waiting)
-        link.ready = True
-        self.connected[peer.name] = peer
-        self.wire.dirty[link] = None
+        with self.lock:
+            link.queue.extend(data for _, data in waiting)
+            early, self.early = self.early, deque()
+            for item in early:
+                if item[0] == peer.name:
+                    link.queue.append(item[2])
+                else:
+                    self.early.append(item)
+            link.ready = True
+            self.connected[peer.name] = peer
+            self.wire.dirty[link] = None
         self.node.peer_up(creation)
         peer.up.set()
 

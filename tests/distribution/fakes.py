@@ -1,0 +1,50 @@
+"""A node that writes down what its mesh tells it."""
+
+import random
+import threading
+from typing import Any
+
+from otpy.runtime.ports import SystemClock
+from otpy.terms.pid import Creation, Pid
+from otpy.terms.signals import Message, Signal
+
+
+class FakeNode:
+    """The part of a node that a mesh sees; ``log`` holds its calls in order."""
+
+    def __init__(self, name: str, bits: int = 0) -> None:
+        self.name = name
+        self.creation = Creation(1000, name, bits)
+        self.clock = SystemClock()
+        self.entropy = random.Random(1)
+        self.router: Any = None
+        self.log: list[tuple[str, Any]] = []
+        self.changed = threading.Event()
+
+    def check(self) -> None:
+        """It always runs."""
+
+    def _note(self, kind: str, what: Any) -> None:
+        self.log.append((kind, what))
+
+    def inbound(self, signal: Signal) -> None:
+        self._note("inbound", signal.body if isinstance(signal, Message) else signal)
+
+    def peer_up(self, creation: Creation) -> None:
+        self._note("up", creation.node)
+
+    def peer_down(self, creation: Creation, reason: Any) -> None:
+        self._note("down", creation.node)
+
+    def unreachable(self, signal: Signal) -> None:
+        self._note("unreachable", signal.body if isinstance(signal, Message) else signal)
+
+    def pid(self, number: int = 1) -> Pid:
+        made = self.creation
+        return Pid(made.started, made.node, made.bits, number)
+
+    def send(self, dest: Pid, body: Any) -> None:
+        self.router.route(dest.node, Message(self.pid(), dest, body))
+
+    def got(self, kind: str = "inbound") -> list[Any]:
+        return [what for name, what in list(self.log) if name == kind]
