@@ -54,7 +54,10 @@ class Link:
         self.open = True
         self.socket: Any = wire.dealer(rid)
         self.monitor: Any = self.socket.get_monitor_socket(WATCHED)
-        self.socket.connect(address)
+        try:
+            self.socket.connect(address)
+        except zmq.ZMQError:  # not an address: it came from a peer, or from the user
+            wire.later(0.0, lambda: wire.handler.closed(self, False))
 
     def control(self, data: bytes) -> None:
         """Send one control frame now."""

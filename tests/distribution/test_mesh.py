@@ -168,6 +168,15 @@ def test_a_wrong_cookie_is_refused_and_said_once(
     assert a.log == b.log == []
 
 
+def test_a_node_told_a_senseless_address_goes_on(join: Join) -> None:
+    a, b = join(A), join(B)
+    a.router.join(C, "nonsense")
+    a.send(FakeNode(C).pid(), "lost")
+    assert eventually(lambda: a.got("unreachable")) == ["lost"]
+    a.send(b.pid(), "still here")
+    assert eventually(b.got) == ["still here"]
+
+
 def test_a_port_in_use_is_said_so(join: Join) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AddressInUse):
         join(A, port=taken.getsockname()[1])
