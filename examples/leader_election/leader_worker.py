@@ -43,4 +43,6 @@ def perform_leader_task() -> None:
     """What only one node may do."""
 
 
-children = [(LeaderWorker, {})]  # the same list on every node
+children: list[tuple[type[LeaderWorker], Opts]] = [
+    (LeaderWorker, {})
+]  # the same list on every node

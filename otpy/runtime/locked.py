@@ -27,8 +27,8 @@ class LockedProcess(Process):
         self.lock = threading.Lock()
         self.gate = threading.RLock()
 
-    @property
-    def owned(self) -> AbstractContextManager[Any]:  # type: ignore[override]  # computed here
+    @property  # type: ignore[misc]  # a fixed field elsewhere
+    def owned(self) -> AbstractContextManager[Any]:  # type: ignore[override]
         """Held while the record is touched."""
         return self.lock
 

@@ -109,7 +109,7 @@ def nothing_waits() -> bool:
     """Whether the mailbox is empty."""
     try:
         process.receive(timeout=0)
-    except process.ReceiveTimeout:
+    except ReceiveTimeout:
         return True
     return False
 

@@ -20,7 +20,7 @@ from otpy.terms.messages import Down, NodeUp
 from otpy.terms.names import At, Global
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import Crash
-from otpy.terms.signals import CallSignal, CastSignal, ExitSignal, Message
+from otpy.terms.signals import CallSignal, CastSignal, ExitSignal, Message, Signal
 
 
 class Colour(enum.Enum):
@@ -155,7 +155,7 @@ def test_only_data_classes_are_made() -> None:
 
 
 def test_a_frame_keeps_its_signals_in_order() -> None:
-    signals = [
+    signals: list[Signal] = [
         Message(PID, At("x", "b@h"), ("hi", [1])),
         CastSignal(PID, PID, {"a": 1}),
         CallSignal(PID, PID, Ref(1, "a@h", 2, 9), "call", "get"),
