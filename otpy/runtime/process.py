@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeVar, overload
 
-from otpy.runtime._current import current
+from otpy.runtime._current import HERE, current
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server
 from otpy.runtime.scheduler import GreenProcess
@@ -468,10 +468,21 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
     proc = me.node.procs.get(_pid(pid, "info"))
     if proc is None:
         return None
-    if isinstance(proc, GreenProcess) and proc.sched is not me.sched:
-        proc.sched.ring()
-    with proc.owned:
-        return {item: INFO[item](proc) for item in items or INFO}
+    target = proc
+
+    def look() -> dict[str, Any] | None:
+        with target.owned:
+            return {item: INFO[item](target) for item in items or INFO} if target.alive else None
+
+    if isinstance(proc, GreenProcess) and HERE.sched is not proc.sched and me.kind == "thread":
+        # Asked on its scheduler's thread, so that what was sent before is there.
+        sched = proc.sched
+
+        def begin(done: Callable[[Callable[[], dict[str, Any] | None]], None]) -> None:
+            sched.post(None, lambda: done(look))
+
+        return _await_outside(me, begin)
+    return look()
 
 
 # Timers.

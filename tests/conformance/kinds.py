@@ -16,6 +16,7 @@ from otpy.runtime import process
 from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
 from otpy.runtime.simulated import Simulation
+from otpy.terms.errors import ReceiveTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid, Ref
 

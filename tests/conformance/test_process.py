@@ -375,7 +375,7 @@ def test_proc_31_a_call_does_not_scan_the_mailbox(world: World) -> None:
     looks = 0
 
     class Unrelated:
-        @property
+        @property  # type: ignore[misc]
         def __class__(self) -> type:  # type: ignore[override]  # counts who looks at it
             nonlocal looks
             looks += 1
@@ -427,7 +427,7 @@ def test_proc_34_bad_names_and_bad_pids_are_refused(world: World) -> None:
         process.register(dead(world), "name")
     with pytest.raises(BadArgument):
         process.register("pid", "name")  # type: ignore[arg-type]
-    assert process.registered() == []
+    assert set(process.registered()) <= {"global_name_server"}
 
 
 @everywhere
