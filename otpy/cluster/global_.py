@@ -213,13 +213,13 @@ class GlobalNames:
 
     def whereis_name(self, name: Any) -> Pid | None:
         """The holder; never a pid whose death this node has been told of."""
-        entry = self.names.table.get(name)
-        if entry is None:
-            return None
-        pid = entry.pid
-        if pid.node == self.node.name:
-            return pid if pid in self.node.procs else None
-        return pid if pid.node in self.node.peers else None
+        for pid in sorted(self.names.table.get(name, ())):
+            if pid.node == self.node.name:
+                if pid in self.node.procs:
+                    return pid
+            elif pid.node in self.node.peers:
+                return pid
+        return None
 
     def send(self, name: Any, message: Any) -> Pid:
         """Send to the holder; ``NotRegistered`` when there is none."""

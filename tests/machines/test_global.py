@@ -1,0 +1,214 @@
+"""The machine of global names under every order of events a seed gives.
+
+A network of machines with one queue for each direction of each link: messages keep
+their order on a link, links come up and go down, processes end. When everything has
+been delivered, all nodes of a component agree, and each name has one holder there.
+"""
+
+import random
+from collections import deque
+from typing import Any
+
+import pytest
+
+from otpy.machines import global_ as g
+from otpy.terms.pid import Pid
+
+NODES = ("a", "b", "c", "d")
+
+
+class Network:
+    """Machines, links, and the processes that are alive."""
+
+    def __init__(self, seed: int, machine: type[g.Names] = g.Names) -> None:
+        self.draw = random.Random(seed)
+        self.machines = {name: machine(name) for name in NODES}
+        self.links: dict[tuple[str, str], deque[Any]] = {}
+        self.alive: dict[Pid, None] = {}
+        self.number = 0
+        self.answers: dict[Any, bool] = {}
+        self.asked: list[Any] = []
+        self.watched: set[Pid] = set()
+        for one in NODES:
+            for other in NODES:
+                if one < other:
+                    self.up(one, other)
+
+    def up(self, one: str, other: str) -> None:
+        if (one, other) in self.links:
+            return
+        self.links[one, other] = deque()
+        self.links[other, one] = deque()
+        self.do(one, self.machines[one].node_up(other))
+        self.do(other, self.machines[other].node_up(one))
+
+    def down(self, one: str, other: str) -> None:
+        if (one, other) not in self.links:
+            return
+        del self.links[one, other], self.links[other, one]
+        self.do(one, self.machines[one].node_down(other))
+        self.do(other, self.machines[other].node_down(one))
+
+    def do(self, node: str, effects: g.Effects) -> None:
+        dead: list[Pid] = []  # a driver hears of deaths in later messages
+        ended: list[Pid] = []
+        for effect in effects:
+            match effect:
+                case g.Send(peer, message):
+                    if (node, peer) in self.links:
+                        self.links[node, peer].append(message)
+                case g.Answer(request, value):
+                    assert request not in self.answers
+                    self.answers[request] = value
+                case g.Watch(pid):
+                    assert pid.node == node
+                    if pid in self.alive:
+                        self.watched.add(pid)
+                    else:
+                        dead.append(pid)
+                case g.Unwatch(pid):
+                    self.watched.discard(pid)
+                case g.ExitPid(pid, _):
+                    ended.append(pid)
+        for pid in dead:
+            self.do(node, self.machines[node].pid_down(pid, "noproc"))
+        for pid in ended:
+            self.kill(pid)
+
+    def kill(self, pid: Pid) -> None:
+        if self.alive.pop(pid, 0) is None and pid in self.watched:
+            self.watched.discard(pid)
+            self.do(pid.node, self.machines[pid.node].pid_down(pid, "killed"))
+
+    def register(self, node: str, name: str) -> None:
+        self.number += 1
+        pid = Pid(NODES.index(node), node, 0, self.number)
+        self.alive[pid] = None
+        self.asked.append(self.number)
+        self.do(node, self.machines[node].register(self.number, name, pid, g.DEFAULT))
+
+    def deliver_one(self) -> bool:
+        ready = [link for link, queue in self.links.items() if queue]
+        if not ready:
+            return False
+        sender, dest = link = self.draw.choice(ready)
+        message = self.links[link].popleft()
+        self.do(dest, self.machines[dest].message(sender, message))
+        return True
+
+    def settle(self) -> None:
+        while self.deliver_one():
+            pass
+
+    def step(self) -> None:
+        one, other = sorted(self.draw.sample(NODES, 2))
+        match self.draw.randrange(8):
+            case 0:
+                self.down(one, other)
+            case 1:
+                self.up(one, other)
+            case 2 if self.alive:
+                self.kill(self.draw.choice(list(self.alive)))
+            case 3 | 4:
+                self.register(one, self.draw.choice("xy"))
+            case _:
+                for _ in range(self.draw.randrange(6)):
+                    self.deliver_one()
+
+    def check(self) -> None:
+        """Heal everything, let it come to rest, and compare."""
+        for one in NODES:
+            for other in NODES:
+                if one < other:
+                    self.up(one, other)
+        self.settle()
+        assert sorted(self.answers) == self.asked, "a request was never answered"
+        views = [
+            {name: sorted(claims) for name, claims in machine.table.items()}
+            for machine in self.machines.values()
+        ]
+        assert all(view == views[0] for view in views), f"views differ: {views}"
+        assert all(len(pids) == 1 for pids in views[0].values()), "two claims at rest"
+        assert all(pids[0] in self.alive for pids in views[0].values()), "a dead holder"
+
+
+def play(seed: int, machine: type[g.Names] = g.Names) -> None:
+    network = Network(seed, machine)
+    network.settle()
+    for _ in range(60):
+        network.step()
+    network.check()
+
+
+@pytest.mark.parametrize("batch", range(8))
+def test_all_nodes_agree_at_rest_whatever_happened(batch: int) -> None:
+    for seed in range(batch * 100, batch * 100 + 100):
+        try:
+            play(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def test_a_name_is_everywhere_when_its_registration_is_answered() -> None:
+    for seed in range(200):
+        network = Network(seed)
+        network.settle()
+        network.register("c", "x")
+        while not network.answers:
+            assert network.deliver_one()
+        assert all("x" in machine.table for machine in network.machines.values())
+
+
+def test_two_registrations_at_once_have_one_winner() -> None:
+    for seed in range(300):
+        network = Network(seed)
+        network.settle()
+        for node in NODES:
+            network.register(node, "x")
+        network.settle()
+        assert sorted(network.answers.values()) == [False, False, False, True]
+
+
+class ForgetsNodeDown(g.Names):
+    def node_down(self, peer: str) -> g.Effects:
+        self.peers.pop(peer, None)
+        return []
+
+
+class NeverRefuses(g.Names):
+    def _ask(self, owner: str, request: Any, name: Any, pid: Pid, force: bool) -> g.Effects:
+        return super()._ask(owner, request, name, pid, True)
+
+    def _claimed(
+        self, owner: str, request: Any, name: Any, pid: Pid, resolver: Any, force: bool
+    ) -> g.Effects:
+        return [*self._put(name, pid, resolver), g.Send(owner, ("said", request, True))]
+
+
+class TellsNobodyOfDeaths(g.Names):
+    def pid_down(self, pid: Pid, reason: Any) -> g.Effects:
+        return [e for e in super().pid_down(pid, reason) if not isinstance(e, g.Send)]
+
+
+class NeverYields(g.Names):
+    def _conflict(self, name: Any, pid: Pid) -> g.Effects:
+        return []
+
+
+@pytest.mark.parametrize(
+    "broken", [ForgetsNodeDown, TellsNobodyOfDeaths, NeverYields, NeverRefuses]
+)
+def test_a_seeded_mistake_is_found(broken: type[g.Names]) -> None:
+    found = 0
+    for seed in range(300):
+        try:
+            play(seed, broken)
+            network = Network(seed, broken)
+            network.settle()
+            for node in NODES:
+                network.register(node, "x")
+            network.settle()
+            assert sorted(network.answers.values()) == [False, False, False, True]
+        except (AssertionError, RecursionError):
+            found += 1
+    assert found > 0
