@@ -122,7 +122,10 @@ class Demo:
             try:
                 event = self.events.get(timeout=max(0.0, left))
             except queue.Empty:
-                views = {name: (m.state, m.leader, m.nodes) for name, m in self.members.items()}
+                views = {
+                    name: (m.state, m.child.poll(), m.leader, m.nodes)
+                    for name, m in self.members.items()
+                }
                 raise DemoFailed(f"waited {PATIENCE} s for: {what}; last seen: {views}") from None
             at = self._take(event) or at
         return at

@@ -13,7 +13,7 @@ def test_the_demo_ends_by_itself_with_one_leader_and_leaves_nothing_behind() -> 
         check=False,
         start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     lines = done.stdout.splitlines()
     assert len(lines) == 6
     for line, words in zip(
