@@ -1,0 +1,92 @@
+"""Killing threads: at once for everybody else, whatever the body still does."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from otpy import Down, GenServer, Node, Ok, Pid, gen_server, process, self_pid, supervisor
+from otpy.testing import eventually
+
+
+def test_a_blocked_thread_is_dead_at_once_and_its_body_is_an_orphan(node: Node) -> None:
+    gate = threading.Event()
+    entered = threading.Event()
+
+    def blocked() -> None:
+        entered.set()
+        gate.wait()
+        process.send("nobody", "a dead body says nothing")
+
+    pid, ref = process.spawn_monitor(blocked)
+    entered.wait()
+    process.exit(pid, "kill")
+    assert process.receive(timeout=5) == Down(ref, pid, "killed")
+    assert pid in node.orphans
+    gate.set()
+    eventually(lambda: pid not in node.orphans)
+
+
+class Blocking(GenServer[threading.Event]):
+    """Blocks its thread in a C call when told."""
+
+    @classmethod
+    def start_link(cls, arg: Any) -> Pid:
+        return gen_server.start_link(cls, arg, name="blocking")
+
+    def init(self, arg: threading.Event) -> Any:
+        return Ok(arg)
+
+    def handle_cast(self, request: threading.Event, state: threading.Event) -> None:
+        request.set()
+        state.wait()
+
+
+def test_a_supervisor_replaces_a_blocked_thread_on_its_deadline(node: Node) -> None:
+    gate = threading.Event()
+    entered = threading.Event()
+    child = supervisor.child_spec((Blocking, gate), shutdown=0.02)
+    boss = supervisor.start_link([child], strategy="one_for_one")
+    first = process.whereis("blocking")
+    gen_server.cast("blocking", entered)
+    entered.wait()
+    supervisor.terminate_child(boss, Blocking)
+    second = supervisor.restart_child(boss, Blocking)
+    assert second != first
+    assert process.whereis("blocking") == second
+    gate.set()
+    supervisor.stop(boss)
+    eventually(lambda: not node.orphans)
+
+
+@pytest.fixture
+def eager_switching() -> Iterator[None]:
+    """Let threads interrupt each other nearly anywhere."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_switching")
+def test_no_message_follows_a_down_in_a_storm_of_kills(node: Node) -> None:
+    def chatter(to: Pid) -> None:
+        number = 0
+        while True:
+            process.send(to, ("from", self_pid(), number))
+            number += 1
+
+    dead: set[Pid] = set()
+    for _ in range(200):
+        pid, ref = process.spawn_monitor(chatter, self_pid())
+        process.receive(tuple, timeout=5)
+        process.spawn(process.exit, pid, "kill")
+        while True:
+            message = process.receive(timeout=5)
+            if isinstance(message, Down) and message.ref == ref:
+                dead.add(pid)
+                break
+            assert message[1] not in dead, f"{message} after the down of its sender"
+    assert len(dead) == 200
