@@ -208,7 +208,10 @@ class Scheduler:
                     continue
                 me.parent = body
                 return
+            # Context variables belong to greenlets; a process keeps its own across dispatches.
+            me.gr_context = proc.context
             self.dispatch(proc)
+            proc.context = me.gr_context
             here.proc = self.running = None
         assert self._root is not None
         self._root.switch()
