@@ -1,36 +1,128 @@
-# The same work on the BEAM: prints the median seconds of one operation.
+# The same work on the BEAM. Each line of stdin is a command, each answer one line of JSON.
 defmodule Counter do
   use GenServer
   def init(n), do: {:ok, n}
   def handle_call(:get, _from, n), do: {:reply, n, n}
+  def handle_call(:pid, _from, n), do: {:reply, self(), n}
+  def handle_call({:deep, depth}, _from, n), do: {:reply, deep(depth), n}
   def handle_cast(:add, n), do: {:noreply, n + 1}
+
+  defp deep(0), do: 0
+  defp deep(depth), do: 1 + deep(depth - 1)
 end
 
-[row, rounds] = System.argv()
+defmodule Bench do
+  def hog(), do: hog(Enum.sum(1..1000))
+  def hog(_), do: hog(Enum.sum(1..1000))
 
-work = fn
-  "call", n ->
-    {:ok, pid} = GenServer.start_link(Counter, 0)
-    Enum.each(1..n, fn _ -> GenServer.call(pid, :get) end)
+  def start(n), do: Enum.map(1..n//1, fn _ -> elem({:ok, _} = GenServer.start(Counter, 0), 1) end)
 
-  "cast", n ->
-    {:ok, pid} = GenServer.start_link(Counter, 0)
-    Enum.each(1..n, fn _ -> GenServer.cast(pid, :add) end)
-    ^n = GenServer.call(pid, :get, 60_000)
-
-  "start_stop", n ->
-    Enum.each(1..n, fn _ ->
-      {:ok, pid} = GenServer.start_link(Counter, 0)
-      GenServer.stop(pid)
-    end)
-end
-
-n = 100_000
-
-times =
-  for _ <- 1..String.to_integer(rounds) do
-    {micros, _} = :timer.tc(fn -> work.(row, n) end)
+  def timed(n, work) do
+    {micros, _} = :timer.tc(work)
     micros / n / 1_000_000
   end
 
-IO.puts(Enum.at(Enum.sort(times), div(length(times), 2)))
+  def with_hogs(hogs, work) do
+    pids = Enum.map(1..hogs//1, fn _ -> spawn(&hog/0) end)
+    result = work.()
+    Enum.each(pids, &Process.exit(&1, :kill))
+    result
+  end
+
+  def work("call", n) do
+    {:ok, pid} = GenServer.start_link(Counter, 0)
+    calls(pid, n)
+  end
+
+  def work("cast", n) do
+    {:ok, pid} = GenServer.start_link(Counter, 0)
+    casts(pid, n)
+  end
+
+  def work("start_stop", n) do
+    timed(n, fn ->
+      Enum.each(1..n, fn _ ->
+        {:ok, pid} = GenServer.start_link(Counter, 0)
+        GenServer.stop(pid)
+      end)
+    end)
+  end
+
+  def calls(pid, n), do: timed(n, fn -> Enum.each(1..n, fn _ -> GenServer.call(pid, :get) end) end)
+
+  def casts(pid, n) do
+    base = GenServer.call(pid, :get)
+
+    timed(n, fn ->
+      Enum.each(1..n, fn _ -> GenServer.cast(pid, :add) end)
+      ^n = GenServer.call(pid, :get, 60_000) - base
+    end)
+  end
+
+  def among(n, running) do
+    pids = start(running)
+    taken = work("start_stop", n)
+    Enum.each(pids, &GenServer.stop/1)
+    taken
+  end
+
+  def rss() do
+    [_, pages | _] = String.split(File.read!("/proc/self/statm"))
+    String.to_integer(pages) * 4096
+  end
+
+  def idle(n, depth) do
+    before = rss()
+    pids = start(n)
+    if depth > 0, do: Enum.each(pids, &GenServer.call(&1, {:deep, depth}))
+    (rss() - before) / n
+  end
+
+  def children(n) do
+    specs = Enum.map(1..n, &%{id: &1, start: {GenServer, :start_link, [Counter, 0]}})
+    began = System.monotonic_time(:microsecond)
+    {:ok, pid} = Supervisor.start_link(specs, strategy: :one_for_one)
+    up = System.monotonic_time(:microsecond)
+    Supervisor.stop(pid)
+    down = System.monotonic_time(:microsecond)
+    "[#{(up - began) / 1.0e6}, #{(down - up) / 1.0e6}]"
+  end
+
+  def far(node) do
+    node = String.to_atom(node)
+    true = Node.connect(node)
+    GenServer.call({:bench, node}, :pid)
+  end
+
+  def command(["ready"]), do: ~s("#{System.version()} on OTP #{System.otp_release()}")
+
+  def command(["serve"]) do
+    {:ok, _} = GenServer.start(Counter, 0, name: :bench)
+    true
+  end
+
+  def command(["remote_call", n, node]), do: calls(far(node), String.to_integer(n))
+  def command(["remote_cast", n, node]), do: casts(far(node), String.to_integer(n))
+
+  def command([row | numbers]) do
+    case {row, Enum.map(numbers, &String.to_integer/1)} do
+      {"among", [n, running]} -> among(n, running)
+      {"idle", [n, depth]} -> idle(n, depth)
+      {"children", [n]} -> children(n)
+      {row, [n, hogs]} -> with_hogs(hogs, fn -> work(row, n) end)
+    end
+  end
+
+  def main() do
+    case IO.gets("") do
+      line when is_binary(line) ->
+        IO.puts(command(String.split(line)))
+        main()
+
+      _ ->
+        System.halt(0)
+    end
+  end
+end
+
+Bench.main()

@@ -127,6 +127,14 @@ def pykka_call(count: int) -> float:
     return seconds
 
 
+def async_cast(count: int) -> float:
+    return on_node(lambda: _casts(Async, count), green=False)
+
+
+def async_start_stop(count: int) -> float:
+    return on_node(lambda: _start_stop(Async, count), green=False)
+
+
 def pykka_cast(count: int) -> float:
     ref = Plain.start()
 
@@ -167,6 +175,19 @@ def _on_loop(body: Callable[[Any], Coroutine[Any, Any, float]]) -> float:
         return seconds
 
     return asyncio.run(main())
+
+
+def asyncio_start_stop(count: int) -> float:
+    async def body(_: Any) -> float:
+        start = time.perf_counter()
+        for _ in range(count):
+            task = asyncio.create_task(_actor(asyncio.Queue()))
+            await asyncio.sleep(0)  # it runs until its first get
+            task.cancel()
+            await asyncio.wait([task])
+        return (time.perf_counter() - start) / count
+
+    return _on_loop(body)
 
 
 async def _ask(queue: Any) -> int:
