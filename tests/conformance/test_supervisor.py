@@ -12,11 +12,7 @@ from otpy import (
     CallExit,
     ChildError,
     ChildSpec,
-    Down,
     Exit,
-    GenServer,
-    NoReply,
-    Ok,
     Pid,
     StartError,
     Stop,
@@ -26,66 +22,8 @@ from otpy import (
     self_pid,
     supervisor,
 )
+from tests.conformance.children import Child, GreenChild, down, pids, short, specs, start, told
 from tests.conformance.conftest import Runner
-
-
-class Child(GenServer[Any]):
-    """Tells ``arg[0]`` when it starts and stops."""
-
-    @classmethod
-    def start_link(cls, arg: Any) -> Pid:
-        return gen_server.start_link(cls, arg)
-
-    def init(self, arg: Any) -> Any:
-        to, name = arg[0], arg[1]
-        process.flag(trap_exit=True)
-        if len(arg) > 2:
-            result = arg[2]()
-            if result is not None:
-                return result
-        process.send(to, ("start", name, self_pid()))
-        return Ok((to, name))
-
-    def handle_cast(self, request: Any, state: Any) -> Any:
-        return Stop(request, state)
-
-    def handle_info(self, message: Any, state: Any) -> Any:
-        return NoReply()
-
-    def terminate(self, reason: Any, state: Any) -> None:
-        process.send(state[0], ("stop", state[1], reason))
-
-
-class GreenChild(Child, green=True):
-    """The same, green."""
-
-
-def specs(run: Runner, names: str = "abc", **options: Any) -> list[ChildSpec]:
-    cls = GreenChild if run.green else Child
-    me = self_pid()
-    return [supervisor.child_spec((cls, (me, name)), id=name, **options) for name in names]
-
-
-def told(count: int) -> list[Any]:
-    return [process.receive(tuple, timeout=5) for _ in range(count)]
-
-
-def short(events: list[Any]) -> list[str]:
-    return [f"{event[0]} {event[1]}" for event in events]
-
-
-def pids(boss: Any) -> dict[str, Any]:
-    return {row.id: row.pid for row in supervisor.which_children(boss)}
-
-
-def down(ref: Any) -> Any:
-    return process.receive(Down, where=lambda d: d.ref == ref, timeout=5).reason
-
-
-def start(run: Runner, children: list[Any], strategy: str = "one_for_one", **options: Any) -> Any:
-    boss = supervisor.start_link(children, strategy=strategy, **options)
-    told(len(children))
-    return boss
 
 
 def test_sup_01_children_start_in_order_and_stop_in_reverse(run: Runner) -> None:
@@ -438,7 +376,8 @@ def test_sup_51_stop_has_a_reason(run: Runner) -> None:
 
 
 def test_sup_52_admin_functions(run: Runner) -> None:
-    """start_child, terminate_child, restart_child, delete_child (SUP-52 to SUP-55, SUP-59)."""
+    """start_child; terminate_child (SUP-53), restart_child (SUP-54), delete_child (SUP-55)
+    and get_childspec (SUP-59)."""
 
     def body() -> None:
         boss = start(run, specs(run, "a"))
@@ -460,6 +399,8 @@ def test_sup_52_admin_functions(run: Runner) -> None:
             supervisor.start_child(boss, specs(run, "a")[0])
         assert supervisor.restart_child(boss, "a") != first
         assert supervisor.get_childspec(boss, "a").id == "a"
+        with pytest.raises(ChildError, match="not_found"):  # a pid is no id
+            supervisor.terminate_child(boss, pids(boss)["a"])
         supervisor.terminate_child(boss, "a")
         supervisor.delete_child(boss, "a")
         for unknown in (
