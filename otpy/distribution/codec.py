@@ -14,15 +14,24 @@ import sys
 import types
 import uuid
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 from otpy.runtime.mail import From
 from otpy.terms.errors import NotSendable, OtpyError
-from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.signals import Signal
+from otpy.terms.signals import (
+    CallSignal,
+    CastSignal,
+    DownSignal,
+    ExitSignal,
+    Message,
+    ReplySignal,
+    Signal,
+    SpawnedSignal,
+    SpawnSignal,
+)
 
 MAX_DEPTH = 200
 MAX_BATCH = 64 * 1024
@@ -38,16 +47,6 @@ class DecodeError(OtpyError, ValueError):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-_pids: dict[Pid, list[Any]] = {}
-
-
-def _pid(pid: Pid) -> list[Any]:
-    found = _pids.get(pid)
-    if found is None:
-        if len(_pids) > 20_000:
-            _pids.clear()
-        found = _pids[pid] = [PID, pid.started, pid.node, pid.bits, pid.number]
-    return found
 
 
 def _pack(value: Any, path: str, depth: int) -> Any:
@@ -58,8 +57,8 @@ def _pack(value: Any, path: str, depth: int) -> Any:
         return value
     if depth > MAX_DEPTH:
         raise NotSendable(path[:200], f"nested deeper than {MAX_DEPTH}, or in a circle")
-    if kind is Pid:
-        return _pid(value)
+    if kind is Pid or kind is Ref:
+        return value
     packer = _PACKERS.get(kind)
     if packer is not None:
         return packer(value, path, depth + 1)
@@ -73,7 +72,8 @@ def _items(tag: int) -> Callable[[Any, str, int], list[Any]]:
     def pack(value: Any, path: str, depth: int) -> list[Any]:
         packed: list[Any] = [tag]
         for number, item in enumerate(value):
-            if type(item) in (str, float, bool, bytes):
+            kind = type(item)
+            if kind in _PLAIN and (kind is not int or -_SMALL <= item < _SMALL):
                 packed.append(item)
             else:
                 packed.append(_pack(item, f"{path}[{number}]", depth))
@@ -96,10 +96,6 @@ def _pack_dict(value: dict[Any, Any], path: str, depth: int) -> list[Any]:
         packed.append(_pack(key, f"{path} key {key!r:.40}", depth))
         packed.append(_pack(item, f"{path}[{key!r:.40}]", depth))
     return packed
-
-
-def _pack_ref(value: Ref, path: str, depth: int) -> list[Any]:
-    return [REF, value.started, value.node, value.bits, value.number, value.owner]
 
 
 _TEXTS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
@@ -174,7 +170,6 @@ _PACKERS: dict[type, Callable[[Any, str, int], list[Any]]] = {
     set: _unordered(SET),
     frozenset: _unordered(FROZENSET),
     dict: _pack_dict,
-    Ref: _pack_ref,
     bytearray: lambda value, path, depth: [BYTEARRAY, bytes(value)],
     **dict.fromkeys(_TEXTS, _pack_text),
 }
@@ -275,12 +270,12 @@ def encode(value: Any, what: str = "message") -> bytes:
     try:
         return _encode(_pack(value, what, 0))
     except UnicodeEncodeError as error:
-        raise NotSendable(what, f"a str that is not valid Unicode: {error}") from None
+        raise _not_unicode(what, error) from None
 
 
 def _decoding(work: Callable[[Any], Any], data: bytes) -> Any:
     try:
-        return work(_decode(data))
+        return work(data)
     except DecodeError:
         raise
     except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
@@ -289,62 +284,55 @@ def _decoding(work: Callable[[Any], Any], data: bytes) -> Any:
 
 def decode(data: bytes) -> Any:
     """The value behind the bytes. Raises ``DecodeError``."""
-    return _decoding(_unpack, data)
+    return _decoding(lambda raw: _unpack(_decode(raw)), data)
 
 
-_SIGNALS: tuple[type[msgspec.Struct], ...] = get_args(Signal)
-_NUMBERS = {kind: number for number, kind in enumerate(_SIGNALS)}
-_NAMES = [kind.__struct_fields__ for kind in _SIGNALS]
+# Signals: structs that msgspec writes and reads itself; only their payload is packed here.
 
-
-def _address(value: Any) -> Any:
-    if type(value) is Pid:
-        return _pid(value)
-    if type(value) is At:
-        return [value.name, value.node]
-    return _pack(value, "address", 0)
+_PAYLOAD = {Message: "body", CallSignal: "request", CastSignal: "request", ReplySignal: "value"}
+_PAYLOAD |= dict.fromkeys((ExitSignal, DownSignal, SpawnedSignal), "reason")
+_PAYLOAD[SpawnSignal] = "args"
+_SIMPLE = frozenset((*SCALARS, Pid, Ref))  # what travels as it is
+_decode_signal = msgspec.msgpack.Decoder(Signal).decode
+_decode_signals = msgspec.msgpack.Decoder(list[Signal]).decode
 
 
 def encode_signal(signal: Signal) -> bytes:
     """The bytes of a signal. Raises ``NotSendable``."""
-    kind = type(signal)
-    number = _NUMBERS[kind]
-    packed: list[Any] = [number]
-    for name in _NAMES[number]:
-        value = getattr(signal, name)
-        if type(value) is Pid:
-            packed.append(_pid(value))
-        elif name in ("dest", "sender"):
-            packed.append(_address(value))
-        else:
-            packed.append(_pack(value, "message" if name in ("body", "request") else name, 0))
+    name = _PAYLOAD.get(type(signal))
     try:
-        return _encode(packed)
+        if name is None or type(getattr(signal, name)) in _SIMPLE:
+            return _encode(signal)
+    except OverflowError:
+        pass  # an int of more than 64 bits: packed below
     except UnicodeEncodeError as error:
-        raise NotSendable("message", f"a str that is not valid Unicode: {error}") from None
+        raise _not_unicode("message", error) from None
+    assert name is not None
+    what = "message" if name in ("body", "request") else name
+    packed = _pack(getattr(signal, name), what, 0)
+    try:
+        return _encode(msgspec.structs.replace(signal, **{name: packed}))
+    except UnicodeEncodeError as error:
+        raise _not_unicode(what, error) from None
 
 
-def _unpack_signal(packed: Any) -> Signal:
-    number = packed[0]
-    parts: list[Any] = []
-    for name, value in zip(_NAMES[number], packed[1:], strict=True):
-        if name in ("dest", "sender"):
-            if type(value[0]) is str:
-                parts.append(At(value[0], value[1]))
-                continue
-            address = _unpack(value)
-            if type(address) not in (Pid, Ref):
-                raise DecodeError(f"{address!r} is not an address")
-            parts.append(address)
-        else:
-            parts.append(_unpack(value))
-    made: Signal = _SIGNALS[number](*parts)  # type: ignore[assignment]  # the table's types
-    return made
+def _not_unicode(what: str, error: UnicodeEncodeError) -> NotSendable:
+    return NotSendable(what, f"a str that is not valid Unicode: {error}")
+
+
+def _open(signal: Signal) -> Signal:
+    """Unpack the payload of a signal that was just read."""
+    name = _PAYLOAD.get(type(signal))
+    if name is not None:
+        packed = getattr(signal, name)
+        if type(packed) not in _PLAIN:
+            msgspec.structs.force_setattr(signal, name, _unpack(packed))
+    return signal
 
 
 def decode_signal(data: bytes) -> Signal:
     """The signal behind the bytes. Raises ``DecodeError``."""
-    signal: Signal = _decoding(_unpack_signal, data)
+    signal: Signal = _decoding(lambda raw: _open(_decode_signal(raw)), data)
     return signal
 
 
@@ -355,7 +343,9 @@ def frame(parts: list[bytes]) -> bytes:
 
 def unframe(data: bytes) -> list[Signal]:
     """The signals of one frame, in order. Raises ``DecodeError``."""
-    signals: list[Signal] = _decoding(lambda many: [_unpack_signal(one) for one in many], data)
+    signals: list[Signal] = _decoding(
+        lambda raw: [_open(signal) for signal in _decode_signals(raw)], data
+    )
     return signals
 
 

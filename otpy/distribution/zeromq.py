@@ -175,6 +175,7 @@ class Wire:
     def ring(self) -> None:
         """Wake the thread if it may be asleep."""
         if self._sleeping:
+            self._sleeping = False  # one ring is enough, until it sleeps again
             try:
                 os.write(self._bell_out, b"!")
             except (BlockingIOError, OSError):

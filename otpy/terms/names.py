@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from otpy.terms.errors import NotAName
 
 MAX_NAME = 255
@@ -83,14 +85,14 @@ class Via:
     key: Any
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class At:
+class At(msgspec.Struct, frozen=True, array_like=True, tag=13):
     """``{name, node}``: the process registered under a local name on one node."""
 
     name: str
     node: str
 
-    def __init__(self, name: Any, node: str) -> None:
-        key = class_text(name) if isinstance(name, type) else local_key(name)
-        object.__setattr__(self, "name", key)
-        object.__setattr__(self, "node", node)
+    def __post_init__(self) -> None:
+        name: Any = self.name
+        if type(name) is not str or not 0 < len(name) <= MAX_NAME:
+            key = class_text(name) if isinstance(name, type) else local_key(name)
+            msgspec.structs.force_setattr(self, "name", key)

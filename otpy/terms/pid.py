@@ -3,6 +3,7 @@
 Both are values: they compare, sort, hash and travel. A pid's order is the same
 on every node (node start, node name, creation bits, number), so nodes with the
 same view agree on ``min(pids)``, and it lives on the node that started first.
+The tags are how they travel (see ``distribution/codec.py``).
 """
 
 import msgspec
@@ -22,7 +23,9 @@ class Creation(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=Fals
         return f"{self.node}/{self.started:x}.{self.bits:x}"
 
 
-class Pid(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
+class Pid(
+    msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False, array_like=True, tag=5
+):
     """Names one process, for ever: numbers are not used twice in a node's life."""
 
     started: int
@@ -39,7 +42,9 @@ class Pid(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
         return f"<{self.node}.{self.number}>"
 
 
-class Ref(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
+class Ref(
+    msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False, array_like=True, tag=6
+):
     """Names one monitor, timer, alias or request, for ever.
 
     ``owner`` is the number of the process that a message sent to the reference

@@ -1,7 +1,7 @@
 """Signals: all that one process can do to another, as data of a closed type.
 
 Within a node they are function calls on the process record; between nodes these
-are what travels. ``From`` is the reply address of a call.
+are what travels, each as an array that begins with its tag.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
+class Message(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=0):
     """A message for a process, a local name on a node, or an alias."""
 
     sender: Pid
@@ -20,21 +20,21 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     body: Any
 
 
-class LinkSignal(msgspec.Struct, frozen=True, gc=False):
+class LinkSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
     """``sender`` links itself to ``dest``; answered with an exit "noproc" if dest is not alive."""
 
     sender: Pid
     dest: Pid
 
 
-class UnlinkSignal(msgspec.Struct, frozen=True, gc=False):
+class UnlinkSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     """``sender`` takes its link to ``dest`` away."""
 
     sender: Pid
     dest: Pid
 
 
-class ExitSignal(msgspec.Struct, frozen=True, gc=False):
+class ExitSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     """An exit signal. ``link`` tells a broken link from ``process.exit(pid, reason)``."""
 
     sender: Pid
@@ -43,7 +43,7 @@ class ExitSignal(msgspec.Struct, frozen=True, gc=False):
     link: bool
 
 
-class MonitorSignal(msgspec.Struct, frozen=True, gc=False):
+class MonitorSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
     """``sender`` monitors ``dest``; answered at once with a down "noproc" if dest is not alive."""
 
     sender: Pid
@@ -51,7 +51,7 @@ class MonitorSignal(msgspec.Struct, frozen=True, gc=False):
     ref: Ref
 
 
-class DemonitorSignal(msgspec.Struct, frozen=True, gc=False):
+class DemonitorSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
     """``sender`` takes the monitor ``ref`` away."""
 
     sender: Pid
@@ -59,7 +59,7 @@ class DemonitorSignal(msgspec.Struct, frozen=True, gc=False):
     ref: Ref
 
 
-class DownSignal(msgspec.Struct, frozen=True, gc=False):
+class DownSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
     """The process behind the monitor ``ref`` ended. ``dest`` is who monitors."""
 
     dest: Pid
@@ -67,7 +67,7 @@ class DownSignal(msgspec.Struct, frozen=True, gc=False):
     reason: Any
 
 
-class CallSignal(msgspec.Struct, frozen=True, gc=False):
+class CallSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
     """A behaviour's call: a request and a monitor in one.
 
     ``ref`` is the alias that takes one answer: a ``ReplySignal``.
@@ -80,7 +80,7 @@ class CallSignal(msgspec.Struct, frozen=True, gc=False):
     request: Any
 
 
-class ReplySignal(msgspec.Struct, frozen=True, gc=False):
+class ReplySignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
     """The answer to a call: ``ok`` with the reply, or not with the exit reason."""
 
     dest: Pid
@@ -89,7 +89,7 @@ class ReplySignal(msgspec.Struct, frozen=True, gc=False):
     value: Any
 
 
-class CancelCallSignal(msgspec.Struct, frozen=True, gc=False):
+class CancelCallSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
     """The caller no longer waits for ``ref``: the server forgets its monitor."""
 
     sender: Pid
@@ -97,7 +97,7 @@ class CancelCallSignal(msgspec.Struct, frozen=True, gc=False):
     ref: Ref
 
 
-class CastSignal(msgspec.Struct, frozen=True, gc=False):
+class CastSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
     """A behaviour's cast."""
 
     sender: Pid
@@ -105,20 +105,23 @@ class CastSignal(msgspec.Struct, frozen=True, gc=False):
     request: Any
 
 
-class SpawnSignal(msgspec.Struct, frozen=True, gc=False):
-    """Start ``function(*args)`` (``module:qualname``) on the receiving node.
+class SpawnSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
+    """Start ``function(*arguments)`` on the node ``dest.node``: ``args`` is both, in a tuple.
 
-    ``options`` holds ``link``, ``monitor`` and ``green``. Answered with a ``SpawnedSignal``.
+    ``dest.name`` says nothing. Answered with a ``SpawnedSignal``; ``link`` and ``monitor``
+    are in force from the start.
     """
 
     sender: Pid
+    dest: At
     ref: Ref
-    function: str
-    args: tuple[Any, ...]
-    options: dict[str, Any]
+    args: Any
+    link: bool
+    monitor: bool
+    kind: str
 
 
-class SpawnedSignal(msgspec.Struct, frozen=True, gc=False):
+class SpawnedSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=12):
     """The answer to a spawn: the pid, or why not."""
 
     dest: Pid
