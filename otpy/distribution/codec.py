@@ -45,6 +45,12 @@ class DecodeError(OtpyError, ValueError):
     """The bytes are no message of this protocol."""
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """Stands for a payload that this node cannot read, and says why."""
+
+    why: str
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -279,7 +285,7 @@ def _decoding(work: Callable[[Any], Any], data: bytes) -> Any:
     except DecodeError:
         raise
     except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
-        raise DecodeError(f"malformed message: {type(error).__name__}: {error}") from None
+        raise DecodeError(_told(error)) from None
 
 
 def decode(data: bytes) -> Any:
@@ -321,13 +327,33 @@ def _not_unicode(what: str, error: UnicodeEncodeError) -> NotSendable:
 
 
 def _open(signal: Signal) -> Signal:
-    """Unpack the payload of a signal that was just read."""
+    """Unpack the payload of a signal that was just read.
+
+    One that cannot be read here (its class is not loaded, say) spoils that signal only:
+    its payload is then an ``Unreadable``.
+    """
     name = _PAYLOAD.get(type(signal))
     if name is not None:
         packed = getattr(signal, name)
         if type(packed) not in _PLAIN:
-            msgspec.structs.force_setattr(signal, name, _unpack(packed))
+            try:
+                value = _unpack(packed)
+            except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
+                value = Unreadable(_told(error))
+            msgspec.structs.force_setattr(signal, name, value)
     return signal
+
+
+def carries_unreadable(signal: Signal) -> bool:
+    """Whether the signal's payload could not be read."""
+    name = _PAYLOAD.get(type(signal))
+    return name is not None and type(getattr(signal, name)) is Unreadable
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, DecodeError):
+        return str(error)
+    return f"malformed message: {type(error).__name__}: {error}"
 
 
 def decode_signal(data: bytes) -> Signal:
@@ -352,6 +378,8 @@ def unframe(data: bytes) -> list[Signal]:
 __all__ = [
     "DecodeError",
     "From",
+    "Unreadable",
+    "carries_unreadable",
     "decode",
     "decode_signal",
     "encode",

@@ -10,15 +10,31 @@ from typing import Any
 
 import msgspec
 
-from otpy.distribution.codec import DecodeError, encode_signal, unframe
+from otpy.distribution.codec import (
+    DecodeError,
+    Unreadable,
+    carries_unreadable,
+    encode_signal,
+    unframe,
+)
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
 from otpy.distribution.directory import Directory, Entry
 from otpy.distribution.zeromq import MAX_MESSAGE, Link, Wire
 from otpy.machines.session import PROTOCOL, Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
+from otpy.runtime.spawning import undefined
 from otpy.terms.errors import NodeError, NotSendable
 from otpy.terms.pid import Creation
-from otpy.terms.signals import Signal
+from otpy.terms.signals import (
+    CallSignal,
+    CastSignal,
+    DownSignal,
+    ExitSignal,
+    Message,
+    ReplySignal,
+    Signal,
+    SpawnSignal,
+)
 
 LOG = logging.getLogger("otpy.mesh")
 FIRST_RETRY, LAST_RETRY = 0.01, 1.0  # seconds between attempts
@@ -410,7 +426,7 @@ class Mesh:
                 case Deliver(data):
                     try:
                         for signal in unframe(data):
-                            self.node.inbound(signal)
+                            self._hand_in(peer, signal)
                     except DecodeError as error:
                         LOG.error(
                             "%s sent what cannot be read, session ended: %s", peer.name, error
@@ -428,6 +444,31 @@ class Mesh:
                     if was_up and creation is not None:
                         LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
                         self.node.peer_down(creation, reason)
+
+    def _hand_in(self, peer: Peer, signal: Signal) -> None:
+        try:
+            if carries_unreadable(signal):
+                self._hand_in_unreadable(peer, signal)
+            else:
+                self.node.inbound(signal)
+        except Exception:  # one bad signal must not end the I/O thread, and with it the node
+            LOG.exception("%s: a signal of %s could not be handed in", self.node.name, peer.name)
+
+    def _hand_in_unreadable(self, peer: Peer, signal: Any) -> None:
+        """What carries a payload that cannot be read here: its sender hears, or its reader."""
+        why: str
+        match signal:
+            case ExitSignal(reason=Unreadable(why)) | DownSignal(reason=Unreadable(why)):
+                self.node.inbound(msgspec.structs.replace(signal, reason=("unreadable", why)))
+            case ReplySignal(dest, ref, _, Unreadable(why)):
+                self.node.inbound(ReplySignal(dest, ref, False, ("unreadable", why)))
+            case SpawnSignal(args=Unreadable(why)):
+                self.node.inbound(msgspec.structs.replace(signal, args=(undefined, (why,))))
+            case CallSignal(sender, _, ref, _, Unreadable(why)):
+                self.node.signal(ReplySignal(sender, ref, False, ("unreadable", why)))
+            case Message(body=Unreadable(why)) | CastSignal(request=Unreadable(why)):
+                self.node.events.emit("message_unreadable", peer=peer.name, why=why)
+        LOG.error("%s: %s of %s: %s", self.node.name, type(signal).__name__, peer.name, why)
 
     def _came_up(self, peer: Peer, creation: Creation) -> None:
         link = peer.link

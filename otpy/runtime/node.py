@@ -16,6 +16,7 @@ from otpy.runtime.pool import Pool
 from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock, system_entropy
 from otpy.runtime.record import Effects, NodeGone, Process, Server, absent
 from otpy.runtime.scheduler import GreenProcess, Scheduler
+from otpy.runtime.spawning import spawn_here
 from otpy.runtime.tasks import LoopThread, TaskProcess
 from otpy.runtime.telemetry import Events
 from otpy.runtime.threads import ThreadProcess
@@ -25,7 +26,7 @@ from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.names import At
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
-from otpy.terms.signals import ExitSignal, Message, Signal
+from otpy.terms.signals import CastSignal, ExitSignal, Message, Signal, SpawnSignal
 
 NO_NODE = "nonode@nohost"
 
@@ -200,13 +201,16 @@ class Node:
 
     def signal(self, signal: Signal) -> None:
         """Bring a signal to its destination, here or on another node."""
-        dest = signal.dest  # type: ignore[union-attr]  # SpawnSignal goes by spawn_on only
+        dest = signal.dest
         if dest.node != self.name:
             self.remote(dest.node, signal)
             return
         if type(dest) is Ref:
             pid: Pid | None = Pid(dest.started, dest.node, dest.bits, dest.owner)
         elif type(dest) is At:
+            if type(signal) is SpawnSignal:
+                spawn_here(self, signal)
+                return
             pid = self.names.table.get(dest.name)
         else:
             pid = dest  # type: ignore[assignment]  # what is neither Ref nor At is a Pid
@@ -300,7 +304,7 @@ class Node:
             self.unreachable(signal)
             return
         sender = getattr(signal, "sender", None)
-        if sender is not None and not isinstance(signal, Message):
+        if sender is not None and type(signal) not in (Message, CastSignal):
             proc = self.procs.get(sender)
             if proc is not None:
                 self.note_peer(proc, peer)

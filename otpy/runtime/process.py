@@ -5,16 +5,17 @@ process on the default node. Time is float seconds. In a process that has been
 ended from outside, each of them raises ``ProcessExit``.
 """
 
-import asyncio
-import contextvars
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
 from otpy.runtime._current import HERE, current
-from otpy.runtime.locked import LockedProcess
-from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server
+from otpy.runtime.outside import await_coroutine as await_coroutine
+from otpy.runtime.outside import blocking as blocking
+from otpy.runtime.outside import outside
+from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server, SpawnRequest
 from otpy.runtime.scheduler import GreenProcess
+from otpy.runtime.spawning import spawn_request as spawn_request
 from otpy.terms.errors import (
     BadArgument,
     NameTaken,
@@ -333,7 +334,11 @@ def demonitor(ref: Ref, flush: bool = False, info: bool = False) -> bool:
         raise BadArgument(f"demonitor({ref!r}): expected a Ref")
     me = current()
     with me.owned:
-        held = me.monitors.pop(ref, None) if me.monitors else None
+        held = me.monitors.get(ref) if me.monitors else None
+        if type(held) is SpawnRequest:
+            held = None  # it is no monitor before the reply
+        if held is not None and me.monitors is not None:
+            del me.monitors[ref]
         if me.aliases is not None:
             alias = me.aliases.get(ref)
             if alias is not None and held is not None and alias.mode != "explicit_unalias":
@@ -481,7 +486,7 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
         def begin(done: Callable[[Callable[[], dict[str, Any] | None]], None]) -> None:
             sched.post(None, lambda: done(look))
 
-        return _await_outside(me, begin)
+        return outside(me, begin)
     return look()
 
 
@@ -556,58 +561,3 @@ def get_keys(value: Any) -> list[Any]:
 def delete(key: Any) -> Any:
     """Remove a key of the process dictionary; the value it had, or None."""
     return (current().dictionary or {}).pop(key, None)
-
-
-# Leaving the scheduler.
-
-
-def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Run ``fn`` on a pool thread while the process waits; its result, or what it raised."""
-    me = current()
-    if isinstance(me, LockedProcess) and me.kind == "thread":
-        return fn(*args, **kwargs)
-    context = contextvars.copy_context()
-
-    def begin(done: Callable[[Callable[[], T]], None]) -> None:
-        me.node.pool.submit(lambda: done(lambda: context.run(fn, *args, **kwargs)))
-
-    return _await_outside(me, begin)
-
-
-def await_coroutine(coro: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the node's asyncio loop while the current process waits."""
-    me = current()
-    loop = me.node.loop
-
-    def begin(done: Callable[[Callable[[], T]], None]) -> None:
-        future = asyncio.run_coroutine_threadsafe(coro, loop)
-        future.add_done_callback(lambda finished: done(finished.result))
-
-    return _await_outside(me, begin)
-
-
-def _await_outside(me: Process, begin: Callable[[Callable[[Callable[[], T]], None]], None]) -> T:
-    node = me.node
-    tag = next(node.numbers)
-    me.reply = None
-    me.call_tag = tag
-    from otpy.terms.signals import ReplySignal
-
-    ref = Ref(me.pid.started, me.pid.node, me.pid.bits, tag, me.pid.number)
-
-    def done(result: Callable[[], T]) -> None:
-        try:
-            value: tuple[bool, Any] = (True, result())
-        except BaseException as error:  # noqa: BLE001 - handed to the process that waits
-            value = (False, error)
-        me.submit(ReplySignal(me.pid, ref, True, value))
-
-    begin(done)
-    while me.reply is None:
-        me.park(REPLY, None)
-    ok, value = me.reply[1]
-    me.reply = None
-    if not ok:
-        raise value
-    result: T = value
-    return result

@@ -18,7 +18,7 @@ import msgspec
 
 from otpy.runtime.mail import Call, Cast, From, System
 from otpy.terms.errors import ProcessExit
-from otpy.terms.messages import Down, Exit
+from otpy.terms.messages import Down, Exit, SpawnReply
 from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, NORMAL
@@ -34,6 +34,8 @@ from otpy.terms.signals import (
     MonitorSignal,
     ReplySignal,
     Signal,
+    SpawnedSignal,
+    SpawnSignal,
     UnlinkSignal,
 )
 
@@ -81,6 +83,17 @@ class Monitor:
     def __init__(self, target: Pid | At, tag: Any) -> None:
         self.target = target
         self.tag = tag
+
+
+class SpawnRequest(Monitor):
+    """A process asked for and not yet there; it stands among the monitors until it is."""
+
+    __slots__ = ("link", "monitor")
+
+    def __init__(self, target: At, tag: Any, link: bool, monitor: bool) -> None:
+        super().__init__(target, tag)
+        self.link = link
+        self.monitor = monitor
 
 
 class Process:
@@ -266,11 +279,31 @@ class Process:
         monitor = self.monitors.pop(signal.ref, None) if self.monitors else None
         if monitor is None:
             return None
+        if type(monitor) is SpawnRequest:
+            self.append(SpawnReply(signal.ref, False, signal.reason, monitor.tag))
+            return None
         if self.aliases is not None:
             alias = self.aliases.get(signal.ref)
             if alias is not None and alias.mode != "explicit_unalias":
                 del self.aliases[signal.ref]
         self.append(Down(signal.ref, monitor.target, signal.reason, monitor.tag))
+        return None
+
+    def _on_spawned(self, signal: SpawnedSignal) -> Effects:
+        ref, pid = signal.ref, signal.pid
+        request = self.monitors.pop(ref, None) if self.monitors else None
+        if type(request) is not SpawnRequest or self.monitors is None:
+            return None
+        if pid is None:
+            self.append(SpawnReply(ref, False, signal.reason, request.tag))
+            return None
+        if request.link:
+            if self.links is None:
+                self.links = {}
+            self.links[pid] = None
+        if request.monitor:
+            self.monitors[ref] = Monitor(pid, None)
+        self.append(SpawnReply(ref, True, pid, request.tag))
         return None
 
     def _on_call(self, signal: CallSignal) -> Effects:
@@ -376,6 +409,10 @@ def absent(signal: Internal, reason: Any) -> Effects:
         case CallSignal(sender, dest, ref):
             why = ("nodedown", dest.node) if reason == "noconnection" else reason
             return [ReplySignal(sender, ref, False, why)]
+        case SpawnSignal(sender, _, ref):
+            return [SpawnedSignal(sender, ref, None, reason)]
+        case SpawnedSignal(sender, _, pid) if pid is not None:
+            return [ExitSignal(sender, pid, NOPROC, True)]  # for its link, if it has one
         case _:
             return None
 
@@ -390,6 +427,7 @@ _HANDLERS: dict[type, Callable[[Process, Any], Effects]] = {
     DownSignal: Process._on_down,
     CallSignal: Process._on_call,
     CastSignal: Process._on_cast,
+    SpawnedSignal: Process._on_spawned,
     ReplySignal: Process._on_reply,
     CancelCallSignal: Process._on_cancel,
     NodeGone: Process._on_node_gone,

@@ -88,11 +88,11 @@ class Via:
 class At(msgspec.Struct, frozen=True, array_like=True, tag=13):
     """``{name, node}``: the process registered under a local name on one node."""
 
-    name: str
+    name: Any
     node: str
 
     def __post_init__(self) -> None:
-        name: Any = self.name
+        name = self.name
         if type(name) is not str or not 0 < len(name) <= MAX_NAME:
             key = class_text(name) if isinstance(name, type) else local_key(name)
             msgspec.structs.force_setattr(self, "name", key)
