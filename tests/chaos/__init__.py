@@ -1,0 +1,1 @@
+"""Real nodes, real signals: what the mesh promises while processes stall, split and die."""

@@ -1,0 +1,99 @@
+"""Sixty times kill -9 of the leader: one leader again, soon, and the same for both survivors."""
+
+import io
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from otpy.tools.demo import HOST, Demo, DemoFailed, Member, Timeline
+
+KILLS = int(os.environ.get("OTPY_CHAOS_KILLS", "60"))
+NAMES = [f"{short}@{HOST}" for short in "abc"]
+
+
+class Kills(Demo):
+    """The demo's cluster, whose leader is killed again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder / "nodes"), Timeline(True, io.StringIO()))
+        self.folder = folder
+        self.started = 0
+        self.errors: dict[int, Path] = {}
+
+    def start(self, short: str) -> None:
+        """Start a node as the demo does, and keep what it says on stderr."""
+        self.started += 1
+        errors = self.folder / f"{self.started}-{short}.stderr"
+        name = f"{short}@{HOST}"
+        with errors.open("w") as stderr:
+            child = subprocess.Popen(
+                [*self.interpreter(), "-m", "otpy.tools.demo_node", name, self.directory],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**os.environ, "OTPY_DEMO_COOKIE": self.cookie},
+            )
+        self.errors[child.pid] = errors
+        self.members[name] = Member(name, child)
+        threading.Thread(target=self._read, args=(child,), daemon=True).start()
+
+    @staticmethod
+    def interpreter() -> list[str]:
+        """A crash of the interpreter itself is to leave its stacks behind."""
+        return [sys.executable, "-X", "faulthandler"]
+
+    def whole(self) -> bool:
+        """Whether all three see each other and one leader; a death by itself fails at once."""
+        for name, member in self.members.items():
+            if not member.alive:
+                said = self.errors[member.child.pid].read_text()[-4000:]
+                raise DemoFailed(f"{name} died by itself, code {member.child.poll()}:\n{said}")
+        return self._meshed(NAMES) and self.agreed(NAMES)
+
+    def kill_leader(self) -> float:
+        """Kill the leader; the seconds until both survivors see the same new one."""
+        victim = str(self.members[NAMES[0]].leader)
+        survivors = [name for name in NAMES if name != victim]
+        old = self.leaders(survivors)
+        before = time.monotonic()
+        self.members[victim].child.kill()
+        at = self.until(
+            lambda: self.agreed(survivors) and self.leaders(survivors) != old, "a new leader"
+        )
+        self.members[victim].child.wait()
+        new = self.leaders(survivors)
+        self.start(victim.split("@")[0])
+        self.until(self.whole, f"{victim} is back")
+        assert self.leaders(NAMES) == new, "the node that came back took the lead"
+        return at - before
+
+
+@pytest.fixture
+def kills(tmp_path: Path) -> Iterator[Kills]:
+    made = Kills(tmp_path)
+    yield made
+    made.close()
+
+
+def test_sixty_kills_of_the_leader(
+    kills: Kills, record_property: Callable[[str, object], None]
+) -> None:
+    for short in "abc":
+        kills.start(short)
+    kills.until(kills.whole, "one leader")
+    times = sorted(kills.kill_leader() for _ in range(KILLS))
+    median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    figures = {"median": median, "p95": p95, "least": times[0], "most": times[-1]}
+    for name, value in figures.items():
+        record_property(name, value)
+        print(f"takeover after kill -9, {name} of {KILLS}: {value * 1000:.1f} ms")
+    assert median <= 0.2
+    assert p95 <= 0.6
