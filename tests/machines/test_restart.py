@@ -277,7 +277,7 @@ def plans(draw: st.DrawFn, strategy: str | None = None) -> Plan:
 
 @pytest.mark.parametrize("strategy", ["one_for_one", "rest_for_one", "one_for_all"])
 def test_it_does_what_otp_does_whatever_happens(strategy: str) -> None:
-    @settings(max_examples=150, derandomize=True, deadline=None)
+    @settings(max_examples=250, derandomize=True, deadline=None)
     @given(plans(strategy))
     def search(plan: Plan) -> None:
         play(plan)
