@@ -251,6 +251,7 @@ EVENT = st.one_of(
     EXIT,
     st.tuples(st.just("retry"), st.just(0), OUTCOMES),
     st.tuples(st.just("wait"), st.integers(1, 3)),
+    st.tuples(st.just("wait"), st.integers(1, 3)),
     st.tuples(st.sampled_from(["terminate", "delete"]), NUMBER),
     st.tuples(st.just("revive"), NUMBER, OUTCOMES),
     st.tuples(st.just("add"), st.just(0), RESTART, st.just(())),
@@ -267,7 +268,7 @@ def plans(draw: st.DrawFn, strategy: str | None = None) -> Plan:
         children.append((name, restart, might and draw(st.booleans())))
     return Plan(
         strategy or draw(st.sampled_from(["one_for_one", "rest_for_one", "one_for_all"])),
-        draw(st.integers(0, 4)),
+        draw(st.integers(0, 3)),
         draw(st.integers(1, 3)),
         auto,
         tuple(children),
@@ -283,6 +284,14 @@ def test_it_does_what_otp_does_whatever_happens(strategy: str) -> None:
         play(plan)
 
     search()
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.integers(0, 3), st.integers(1, 4), st.lists(st.integers(0, 5), max_size=10))
+def test_it_counts_crashes_as_otp_does(limit: int, period: int, waits: list[int]) -> None:
+    crash = ("exit", 0, "boom", ())
+    events = tuple(event for wait in waits for event in (crash, ("wait", wait)))
+    play(Plan("one_for_one", limit, period, "never", (("a", "permanent", False),), events))
 
 
 # Seeded mistakes: each is found by the same search.
@@ -369,6 +378,6 @@ def test_a_seeded_mistake_is_found(broken: type[Restarts]) -> None:
         plans(),
         lambda plan: agrees(plan) and not agrees(plan, broken),
         settings=settings(
-            max_examples=1000, derandomize=True, deadline=None, phases=[Phase.generate]
+            max_examples=3000, derandomize=True, deadline=None, phases=[Phase.generate]
         ),
     )
