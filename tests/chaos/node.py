@@ -22,7 +22,6 @@ from typing import Any
 from otpy import At, Node, NodeDown, NodeUp, ReceiveTimeout, process
 from otpy.distribution.codec import unframe
 from otpy.distribution.mesh import Mesh, start_mesh
-from otpy.distribution.zeromq import Link, Wire
 from tests.chaos.checker import AWARE, BLIND, Checker
 
 SINK = "sink"
@@ -112,7 +111,7 @@ def send_aware(node: Node, peer: str, life: int) -> None:
 
 def break_mesh(how: str) -> None:
     """Take a rule of the mesh away."""
-    came_in, queue = Mesh.came_in, Wire.queue
+    came_in, route = Mesh.came_in, Mesh.route
     count = itertools.count(1)
 
     def stale(self: Mesh, rid: bytes, data: bytes) -> None:
@@ -122,19 +121,19 @@ def break_mesh(how: str) -> None:
         for one in unframe(data[1:]):
             self.node.inbound(one)
 
-    def lossy(self: Wire, link: Link, data: bytes) -> None:
+    def lossy(self: Mesh, node: str, signal: Any) -> None:
         if next(count) % 300:
-            queue(self, link, data)
+            route(self, node, signal)
 
-    def twice(self: Wire, link: Link, data: bytes) -> None:
-        queue(self, link, data)
+    def twice(self: Mesh, node: str, signal: Any) -> None:
+        route(self, node, signal)
         if not next(count) % 300:
-            queue(self, link, data)
+            route(self, node, signal)
 
     if how == "stale":
         Mesh.came_in = stale  # type: ignore[method-assign]
     else:
-        Wire.queue = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign]
+        Mesh.route = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign]
 
 
 def obey(mesh: Mesh) -> None:
