@@ -15,6 +15,7 @@ import pytest
 from otpy.tools.demo import HOST, Demo, DemoFailed, Member, Timeline
 
 KILLS = int(os.environ.get("OTPY_CHAOS_KILLS", "60"))
+NODE = ["-X", "faulthandler", "-m", "otpy.tools.demo_node"]
 NAMES = [f"{short}@{HOST}" for short in "abc"]
 
 
@@ -34,7 +35,7 @@ class Kills(Demo):
         name = f"{short}@{HOST}"
         with errors.open("w") as stderr:
             child = subprocess.Popen(
-                [*self.interpreter(), "-m", "otpy.tools.demo_node", name, self.directory],
+                [sys.executable, *NODE, name, self.directory],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -44,11 +45,6 @@ class Kills(Demo):
         self.errors[child.pid] = errors
         self.members[name] = Member(name, child)
         threading.Thread(target=self._read, args=(child,), daemon=True).start()
-
-    @staticmethod
-    def interpreter() -> list[str]:
-        """A crash of the interpreter itself is to leave its stacks behind."""
-        return [sys.executable, "-X", "faulthandler"]
 
     def whole(self) -> bool:
         """Whether all three see each other and one leader; a death by itself fails at once."""
