@@ -58,7 +58,8 @@ _HOMES: dict[str, str] = {
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
     "Supervisor": "otpy.behaviours.supervisor",
-    **dict.fromkeys(("self_pid",), "otpy.runtime.process"),
+    **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
+    "pykka_child": "otpy.bridges.pykka_",
     **dict.fromkeys(("seconds", "minutes", "hours"), "otpy.runtime.units"),
 }
 _MODULES: dict[str, str] = {
@@ -87,10 +88,12 @@ if TYPE_CHECKING:
     from otpy.behaviours.results import Stop as Stop
     from otpy.behaviours.supervisor import Supervisor as Supervisor
     from otpy.bridges import aio as aio
+    from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
     from otpy.runtime import process as process
     from otpy.runtime.mail import From as From
     from otpy.runtime.node import Node as Node
+    from otpy.runtime.process import actor_ref as actor_ref
     from otpy.runtime.process import self_pid as self_pid
     from otpy.runtime.units import hours as hours
     from otpy.runtime.units import minutes as minutes

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
 from otpy.runtime._current import HERE, current
+from otpy.runtime.actor_refs import actor_ref as actor_ref
 from otpy.runtime.outside import await_coroutine as await_coroutine
 from otpy.runtime.outside import blocking as blocking
 from otpy.runtime.outside import outside

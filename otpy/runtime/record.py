@@ -101,6 +101,7 @@ class Process:
 
     __slots__ = (
         "__weakref__",
+        "actor_ref",
         "aliases",
         "alive",
         "ancestors",
@@ -161,6 +162,7 @@ class Process:
         self.callers: tuple[Pid, ...] = ()
         self.standby_allowed: str | None = None  # the restart type of the child being started
         self.peers: dict[str, None] | None = None
+        self.actor_ref: Any = None  # Pykka's, once somebody asked for it
 
     # What each executor does in its own way.
 
