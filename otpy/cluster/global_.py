@@ -5,6 +5,7 @@ from then on ``name=Global(...)`` works there.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Literal
 
 from otpy.behaviours import gen_server
@@ -27,7 +28,7 @@ from otpy.machines.global_ import (
     Watch,
 )
 from otpy.runtime import process
-from otpy.runtime._current import current
+from otpy.runtime._current import current, current_or_none
 from otpy.runtime.mail import From
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegistered, ReceiveTimeout
@@ -239,7 +240,8 @@ def start(node: Node) -> None:
     if "global" in node.name_services:
         return
     service = GlobalNames(node)
-    with node.attached():
+    here = current_or_none()
+    with nullcontext() if here is not None and here.node is node else node.attached():
         service.pid = gen_server.start(_Server, service, name=SERVER)
     node.name_services["global"] = service
 

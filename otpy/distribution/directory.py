@@ -7,6 +7,7 @@ import stat
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from otpy.terms.errors import NodeError, NodeNameTaken
 
@@ -19,6 +20,15 @@ class Entry:
     host: str
     port: int
     pid: int
+
+
+class Nodes(Protocol):
+    """Where nodes find each other."""
+
+    def add(self, entry: Entry) -> None: ...
+    def remove(self, entry: Entry) -> None: ...
+    def get(self, name: str) -> Entry | None: ...
+    def all(self) -> list[Entry]: ...
 
 
 def default_directory() -> Path:

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from otpy.distribution.codec import (
     unframe,
 )
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
-from otpy.distribution.directory import Directory, Entry
-from otpy.distribution.zeromq import MAX_MESSAGE, Link, Wire
+from otpy.distribution.directory import Directory, Entry, Nodes
+from otpy.distribution.memory import Network
+from otpy.distribution.transport import MAX_MESSAGE, Handler, Link, Transport
 from otpy.machines.session import PROTOCOL, Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
 from otpy.runtime.spawning import undefined
@@ -57,14 +59,19 @@ class Peer:
     trying: bool = False
     complained: bool = False
     told: bool = False  # another node named it; perhaps no entry of our directory does
-    up: threading.Event = field(default_factory=threading.Event)
+    wanted: list[Callable[[bool], None]] = field(default_factory=list)
 
 
 class Mesh:
-    """The router of a node over ZeroMQ. Made by ``start_mesh``."""
+    """The router of a node. Made by ``start_mesh``."""
 
     def __init__(
-        self, node: Node, host: str, cookie: str, directory: Directory, tick: float
+        self,
+        node: Node,
+        host: str,
+        directory: Nodes,
+        tick: float,
+        transport: Callable[[Handler], Transport],
     ) -> None:
         self.node = node
         self.host = host
@@ -77,7 +84,7 @@ class Mesh:
         self.early: deque[tuple[str, Signal, bytes]] = deque()
         self.lock = threading.Lock()
         self.stopped = False
-        self.wire = Wire(secret_key(cookie), node.clock, self, tick)
+        self.wire = transport(self)
         self.port = 0
         self.entry: Entry | None = None
 
@@ -109,7 +116,7 @@ class Mesh:
         peer = self.peers.get(name) or self._known(name)
         if peer is None or name in self.refused or self.stopped:
             self.node.unreachable(signal)
-        elif peer.link is not None and peer.link.ready and name in self.connected:
+        elif peer.link is not None and name in self.connected:
             self.wire.queue(peer.link, data)
         else:
             peer.waiting.append((signal, data))
@@ -120,23 +127,26 @@ class Mesh:
         return sorted(self.connected)
 
     def connect(self, node: str, timeout: float = PATIENCE) -> bool:
-        """Connect to a known node; whether it is connected."""
-        if node == self.node.name or node in self.connected:
-            return True
-        made: list[Peer | None] = []
-        ready = threading.Event()
+        """Connect to a known node; whether it is connected. Blocks its thread."""
+        return _blocking(lambda done: self.reach(node, done), timeout)
+
+    def reach(self, node: str, done: Callable[[bool], None]) -> None:
+        """Connect to a known node and tell ``done`` whether it is connected."""
 
         def begin() -> None:
+            if node == self.node.name or node in self.connected:
+                done(True)
+                return
             peer = self.peers.get(node) or self._known(node)
-            made.append(peer)
-            if peer is not None and node not in self.refused:
-                self._try(peer)
-            ready.set()
+            if peer is None or node in self.refused or self.stopped:
+                done(False)
+                return
+            peer.wanted.append(done)
+            peer.trying = False  # do not wait for the next attempt
+            self._try(peer)
+            self.wire.later(PATIENCE, lambda: _tell(peer, False))
 
         self.wire.soon(begin)
-        if not ready.wait(timeout) or made[0] is None:
-            return False
-        return made[0].up.wait(timeout)
 
     def join(self, node: str, address: str) -> None:
         """Stay connected to a node that no directory lists, at ``tcp://host:port``."""
@@ -149,19 +159,20 @@ class Mesh:
         self.wire.soon(begin)
 
     def disconnect(self, node: str) -> bool:
-        """End the session; messages connect again. Whether there was one."""
-        had = node in self.connected
-        done = threading.Event()
+        """End the session; messages connect again. Whether there was one. Blocks its thread."""
+        return _blocking(lambda done: self.leave(node, done), PATIENCE)
+
+    def leave(self, node: str, done: Callable[[bool], None]) -> None:
+        """End the session, if there is one, and tell ``done`` whether there was."""
 
         def end() -> None:
+            had = node in self.connected
             peer = self.peers.get(node)
             if peer is not None:
                 self._end(peer, "disconnect")
-            done.set()
+            done(had)
 
         self.wire.soon(end)
-        done.wait(PATIENCE)
-        return had
 
     def cut(self, node: str) -> None:
         """For tests and demos: drop the session and refuse the node until ``heal``."""
@@ -203,6 +214,13 @@ class Mesh:
         self.wire.stop()
         self.stopped = True
 
+    def crash(self) -> None:
+        """For tests: close every connection without a word, as the end of the OS process does."""
+        self.stopped = True
+        if self.entry is not None:
+            self.directory.remove(self.entry)
+        self.wire.stop()
+
     # On the I/O thread.
 
     def start(self, port: int) -> None:
@@ -212,10 +230,10 @@ class Mesh:
         try:
             self.directory.add(self.entry)
         except NodeError:
-            self.wire.close_all()
+            self.wire.stop()
             raise
-        self.wire.jobs.append(self._discover)
-        self.wire.jobs.append(self._ticks)
+        self.wire.soon(self._discover)
+        self.wire.soon(self._ticks)
         self.wire.start(self.node.name)
 
     def _known(self, name: str) -> Peer | None:
@@ -317,8 +335,13 @@ class Mesh:
         self.wire.answer(rid, b"A" + msgspec.msgpack.encode([rid, mine.started, mine.bits]))
         if peer.session is not None:
             self._do(peer, peer.session.hello(rid, creation, self.node.clock.now()))
-        peer.trying = False
-        self._try(peer)
+        if peer.trying:
+            # Soon, not at once: two nodes that answer each end with a new connection
+            # at the same instant chase each other for ever.
+            wait = FIRST_RETRY * self.node.entropy.random()
+            self.wire.later(wait, lambda: self._again(peer))
+        else:
+            self._try(peer)
 
     def _tell_members(self, peer: Peer, link: Link) -> None:
         others = [(p.name, p.address) for p in self.connected.values() if p is not peer]
@@ -391,7 +414,7 @@ class Mesh:
             self.connected.pop(peer.name, None)
             peer.session = peer.link = None
         if link is not None:
-            if reason not in ("connection_closed", "bye"):
+            if reason != "connection_closed":
                 link.control(b"B")
             self.wire.later(0.0, link.close)
         if peer.in_id is not None and reason != "restarted":
@@ -436,7 +459,6 @@ class Mesh:
                 case Up(creation):
                     self._came_up(peer, creation)
                 case Down(creation, reason, was_up):
-                    peer.up.clear()
                     with self.lock:
                         self.connected.pop(peer.name, None)
                     if peer.session is not None:
@@ -478,24 +500,38 @@ class Mesh:
         LOG.info("%s: %s is up", self.node.name, peer.name)
         self._tell_members(peer, link)
         waiting, peer.waiting = peer.waiting, deque()
+        first = [data for _, data in waiting]
         with self.lock:
-            link.queue.extend(data for _, data in waiting)
-            early, self.early = self.early, deque()
-            for item in early:
-                if item[0] == peer.name:
-                    link.queue.append(item[2])
-                else:
-                    self.early.append(item)
-            link.ready = True
+            first.extend(data for name, _, data in self.early if name == peer.name)
+            self.early = deque(item for item in self.early if item[0] != peer.name)
+            link.release(first)
             self.connected[peer.name] = peer
-            self.wire.dirty[link] = None
         self.node.peer_up(creation)
-        peer.up.set()
+        _tell(peer, True)
+
+
+def _tell(peer: Peer, connected: bool) -> None:
+    wanted, peer.wanted = peer.wanted, []
+    for done in wanted:
+        done(connected)
+
+
+def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -> bool:
+    result: list[bool] = []
+    ready = threading.Event()
+
+    def done(value: bool) -> None:
+        result.append(value)
+        ready.set()
+
+    begin(done)
+    return ready.wait(timeout) and result[0]
 
 
 def start_mesh(
     node: Node,
     *,
+    network: Network | None = None,
     host: str | None = None,
     port: int = 0,
     cookie: str | None = None,
@@ -506,15 +542,35 @@ def start_mesh(
 
     ``host`` is the part of the node's name after the ``@`` unless given; ``port`` 0 takes
     a free one; ``cookie`` is the user's own unless given. Raises ``AddressInUse``,
-    ``NodeNameTaken`` and ``WeakCookie``.
+    ``NodeNameTaken`` and ``WeakCookie``. With a ``network`` (``distribution.memory``)
+    the node reaches the other nodes of that network only, without sockets; cookie and
+    directory do not matter then.
     """
     node.check()
     if node.router is not None:
         raise NodeError(f"{node.name} has a mesh already")
     host = host or node.name.split("@")[1]
-    secret = cookie if cookie is not None else default_cookie()
-    check_strength(secret, host)
-    mesh = Mesh(node, host, secret, Directory(directory), net_ticktime)
+    if network is not None:
+        mesh = Mesh(node, host, network, net_ticktime, network.transport)
+    else:
+        mesh = Mesh(
+            node,
+            host,
+            Directory(directory),
+            net_ticktime,
+            _sockets(node, host, cookie, net_ticktime),
+        )
     mesh.start(port)
     node.router = mesh
     return mesh
+
+
+def _sockets(
+    node: Node, host: str, cookie: str | None, tick: float
+) -> Callable[[Handler], Transport]:
+    from otpy.distribution.zeromq import Wire
+
+    secret = cookie if cookie is not None else default_cookie()
+    check_strength(secret, host)
+    key = secret_key(secret)
+    return lambda handler: Wire(key, node.clock, handler, tick)

@@ -13,19 +13,18 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import zmq
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from otpy.distribution.codec import frame
+from otpy.distribution.transport import BATCH, BATCH_BYTES, MAX_MESSAGE, Handler
 from otpy.runtime.ports import Clock
 from otpy.terms.errors import AddressInUse
 
 LOG = logging.getLogger("otpy.mesh")
-BATCH, BATCH_BYTES = 512, 64 * 1024
-MAX_MESSAGE = 16 * 1024 * 1024
 READS = 256  # messages read from one socket before the others are looked at
 ZAP = "inproc://zeromq.zap.01"
 WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -33,15 +32,7 @@ WATCHED |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PRO
 WATCHED |= zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
 
 
-class Handler(Protocol):
-    """Who is told, on the I/O thread."""
-
-    def came_in(self, rid: bytes, data: bytes) -> None: ...
-    def came_back(self, link: "Link", data: bytes) -> None: ...
-    def closed(self, link: "Link", refused: bool) -> None: ...
-
-
-class Link:
+class ZeroLink:
     """One outgoing connection."""
 
     def __init__(self, wire: "Wire", address: str, rid: bytes) -> None:
@@ -65,6 +56,12 @@ class Link:
             self.socket.send(data, zmq.NOBLOCK)
         except zmq.Again:
             self.wire.later(0.005, lambda: self.control(data) if self.open else None)
+
+    def release(self, first: list[bytes]) -> None:
+        """The session is up: send ``first``, then what ``queue`` brings."""
+        self.queue.extendleft(reversed(first))
+        self.ready = True
+        self.wire.dirty[self] = None
 
     def flush(self) -> None:
         """Send what is queued, many messages to a frame."""
@@ -105,12 +102,12 @@ class Wire:
         self.secret = z85.encode(secret)
         self.public = zmq.curve_public(self.secret)
         self.poller = zmq.Poller()
-        self.links: dict[Any, Link] = {}
-        self.monitors: dict[Any, Link] = {}
+        self.links: dict[Any, ZeroLink] = {}
+        self.monitors: dict[Any, ZeroLink] = {}
         self.jobs: deque[Callable[[], None]] = deque()
         self.alarms: list[tuple[float, int, Callable[[], None]]] = []
         self.sequence = 0
-        self.dirty: dict[Link, None] = {}
+        self.dirty: dict[ZeroLink, None] = {}
         self._sleeping = False
         self._stopping = False
         self._bell_in, self._bell_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -166,7 +163,7 @@ class Wire:
         self.jobs.append(job)
         self.ring()
 
-    def queue(self, link: Link, data: bytes) -> None:
+    def queue(self, link: Any, data: bytes) -> None:
         """Queue one encoded signal for a link."""
         link.queue.append(data)
         self.dirty[link] = None
@@ -183,9 +180,12 @@ class Wire:
 
     def stop(self, timeout: float = 2.0) -> None:
         """Close everything."""
+        if self.thread is None:
+            self.close_all()
+            return
         self._stopping = True
         self.soon(lambda: None)
-        if self.thread is not None and self.thread is not threading.current_thread():
+        if self.thread is not threading.current_thread():
             self.thread.join(timeout)
 
     # On the I/O thread.
@@ -195,16 +195,16 @@ class Wire:
         self.sequence += 1
         heapq.heappush(self.alarms, (self.clock.now() + seconds, self.sequence, job))
 
-    def connect(self, address: str) -> Link:
+    def connect(self, address: str) -> ZeroLink:
         """Open a connection."""
-        link = Link(self, address, os.urandom(12))
+        link = ZeroLink(self, address, os.urandom(12))
         self.links[link.socket] = link
         self.monitors[link.monitor] = link
         self.poller.register(link.socket, zmq.POLLIN)
         self.poller.register(link.monitor, zmq.POLLIN)
         return link
 
-    def drop(self, link: Link) -> None:
+    def drop(self, link: ZeroLink) -> None:
         """Forget a link and close its sockets."""
         self.poller.unregister(link.socket)
         self.poller.unregister(link.monitor)
@@ -289,7 +289,7 @@ class Wire:
             if len(parts) == 2:
                 self.handler.came_in(parts[0], parts[1])
 
-    def _read_link(self, link: Link) -> None:
+    def _read_link(self, link: ZeroLink) -> None:
         while link.open:
             try:
                 data = link.socket.recv(zmq.NOBLOCK)
@@ -297,7 +297,7 @@ class Wire:
                 return
             self.handler.came_back(link, data)
 
-    def _read_monitor(self, link: Link) -> None:
+    def _read_monitor(self, link: ZeroLink) -> None:
         try:
             event = recv_monitor_message(link.monitor, zmq.NOBLOCK)["event"]
         except zmq.Again:

@@ -11,7 +11,7 @@ import heapq
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from greenlet import getcurrent, greenlet
 
@@ -19,7 +19,6 @@ from otpy.runtime._current import HERE
 from otpy.runtime.body import outcome
 from otpy.runtime.ports import Clock
 from otpy.runtime.record import ANY, RUNNING, Internal, NodeGone, Process
-from otpy.runtime.timers import Timers
 from otpy.terms.signals import Signal
 
 if TYPE_CHECKING:
@@ -107,6 +106,14 @@ class GreenProcess(Process):
             self.raise_dead()
 
 
+class Source(Protocol):
+    """What has something to do at times: ``heap`` tells when, first the earliest."""
+
+    heap: list[Any]
+
+    def fire(self, now: float) -> None: ...
+
+
 class _Start:
     """What is posted to begin a process."""
 
@@ -120,7 +127,7 @@ class Scheduler:
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
-        self.sources: list[Timers] = []
+        self.sources: list[Source] = []
         self.ready: deque[GreenProcess] = deque()
         self.inbound: deque[tuple[GreenProcess | None, Any]] = deque()
         self.free: list[greenlet] = []
@@ -151,6 +158,7 @@ class Scheduler:
     def ring(self) -> None:
         """Wake the thread if it sleeps."""
         if self._sleeping:
+            self._sleeping = False  # one ring is enough, until it sleeps again
             try:
                 self._bell.release()
             except RuntimeError:

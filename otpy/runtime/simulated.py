@@ -57,6 +57,7 @@ class SimulatedScheduler(Scheduler):
         self.draw = random.Random(seed)
         self.ready = _Drawn(self.draw)
         self.until: Callable[[], bool] = lambda: False
+        self.limit = float("inf")
 
     def begin(self) -> None:
         """There is no thread to start."""
@@ -68,13 +69,14 @@ class SimulatedScheduler(Scheduler):
         if self.ready:
             return True
         due = self.next_due()
-        if due is None:
+        if due is None or due > self.limit:
             return False
         self.clock.time = max(self.clock.time, due)
         return True
 
-    def drive(self, until: Callable[[], bool]) -> None:
-        """Run until nothing is ready and ``until()``, or nothing can happen any more."""
+    def drive(self, until: Callable[[], bool], limit: float = float("inf")) -> None:
+        """Run until nothing is ready and ``until()``, or nothing happens in ``limit`` seconds."""
+        self.limit = self.clock.time + limit
         before, sched = HERE.proc, HERE.sched
         HERE.sched = self
         self._root = getcurrent()
@@ -102,8 +104,17 @@ class Simulation:
         node = Node(name, clock=self.sched.clock, entropy=entropy, scheduler=self.sched)
         return node.start()
 
-    def run(self, fn: Callable[..., Any], *args: Any, node: str | None = None) -> Any:
-        """The result of ``fn(*args)``; raises what it raised, ``NodeError`` if it cannot go on."""
+    def run(
+        self,
+        fn: Callable[..., Any],
+        *args: Any,
+        node: str | None = None,
+        limit: float = 3600.0,
+    ) -> Any:
+        """The result of ``fn(*args)``; raises what it raised.
+
+        ``NodeError`` if it has not ended in ``limit`` virtual seconds, or cannot.
+        """
         home = self.nodes[node or next(iter(self.nodes))]
         box: list[Any] = []
         errors: list[BaseException] = []
@@ -117,12 +128,14 @@ class Simulation:
 
         boss: Process = home.implicit()
         proc, _ = launch(boss, "green", body)
-        self.sched.drive(lambda: not proc.alive)
+        self.sched.drive(lambda: not proc.alive, limit)
         boss.end("normal")  # type: ignore[attr-defined]  # implicit processes have it
         if errors:
             raise errors[0]
         if not box:
-            raise NodeError(f"seed {self.seed}: {proc.pid!r} waits for ever: nothing is left to do")
+            raise NodeError(
+                f"seed {self.seed}: {proc.pid!r} waits for ever, or for more than {limit} s"
+            )
         return box[0]
 
     def settle(self) -> None:

@@ -1,0 +1,69 @@
+"""The port between the mesh and its sockets: what ``zeromq.py`` and ``memory.py`` both are.
+
+Everything but ``soon`` and ``queue`` is called on the transport's own thread, or is
+the driver's only thread in a simulation; so are the calls of its ``Handler``.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+BATCH, BATCH_BYTES = 512, 64 * 1024  # messages and bytes that go out as one frame
+MAX_MESSAGE = 16 * 1024 * 1024
+
+
+class Link(Protocol):
+    """One outgoing connection: it never reconnects, and it is closed once."""
+
+    @property
+    def rid(self) -> bytes:
+        """The id under which the other side knows it; drawn anew for each connection."""
+
+    def control(self, data: bytes) -> None:
+        """Send one control frame, before what is queued."""
+
+    def release(self, first: list[bytes]) -> None:
+        """The session is up: send ``first``, then what ``queue`` brings."""
+
+    def close(self) -> None:
+        """Close it, without a word."""
+
+
+class Handler(Protocol):
+    """Who is told: the mesh."""
+
+    def came_in(self, rid: bytes, data: bytes) -> None:
+        """A frame on a connection that another node opened."""
+
+    def came_back(self, link: Link, data: bytes) -> None:
+        """An answer on a connection of ours."""
+
+    def closed(self, link: Link, refused: bool) -> None:
+        """A connection of ours is gone, after all that came in before."""
+
+
+class Transport(Protocol):
+    """The connections of one node."""
+
+    def bind(self, host: str, port: int) -> int:
+        """Listen; the port, a free one for 0. Raises ``AddressInUse``."""
+
+    def start(self, name: str) -> None:
+        """Begin to work."""
+
+    def stop(self) -> None:
+        """Close everything."""
+
+    def soon(self, job: Callable[[], None]) -> None:
+        """Run a job on the transport's thread."""
+
+    def later(self, seconds: float, job: Callable[[], None]) -> None:
+        """Run a job in a while."""
+
+    def connect(self, address: str) -> Link:
+        """Open a connection to ``tcp://host:port``."""
+
+    def queue(self, link: Link, data: bytes) -> None:
+        """Queue one encoded signal for a link, from any thread; it goes out in order."""
+
+    def answer(self, rid: bytes, data: bytes) -> None:
+        """Send a control frame back to who connected."""

@@ -1,0 +1,124 @@
+"""The demo's story over the in-memory transport, under seeds and on real threads."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from otpy import Global, Node, Pid, gen_server, process, supervisor
+from otpy.cluster import global_
+from otpy.distribution.memory import Network
+from otpy.distribution.mesh import start_mesh
+from otpy.terms.errors import AddressInUse, NodeNameTaken
+from otpy.testing.simulation import ClusterSimulation
+from otpy.testing.waiting import eventually
+from otpy.tools.leader_worker import LeaderWorker
+
+A, B, C = NAMES = ("a@sim", "b@sim", "c@sim")
+LEADER = Global(LeaderWorker).name
+
+
+def start_workers() -> None:
+    """What each node of the demo runs."""
+
+    def boss() -> None:
+        supervisor.start_link([(LeaderWorker, {})], strategy="one_for_one")
+        process.receive()
+
+    process.spawn(boss, green=True)
+
+
+def leaders(sim: ClusterSimulation, names: tuple[str, ...]) -> set[Pid | None]:
+    """Whom these nodes take for the leader."""
+    return {sim.nodes[name].name_services["global"].whereis_name(LEADER) for name in names}
+
+
+def agreed(sim: ClusterSimulation, names: tuple[str, ...]) -> bool:
+    """Whether they see one leader, which lives on one of them."""
+    found = leaders(sim, names)
+    leader = next(iter(found))
+    return len(found) == 1 and leader is not None and leader.node in names
+
+
+def meshed(sim: ClusterSimulation) -> bool:
+    return all(len(mesh.nodes()) == len(sim.nodes) - 1 for mesh in sim.meshes.values())
+
+
+def play(seed: int) -> list[str]:
+    """The demo's five acts; what happened."""
+    sim = ClusterSimulation(seed, NAMES)
+    sim.wait(lambda: meshed(sim))
+    for name in NAMES:
+        sim.call(name, start_workers)
+    sim.wait(lambda: agreed(sim, NAMES))
+    first = leaders(sim, NAMES).pop()
+    assert first is not None
+    log = [repr(first)]
+    survivors = tuple(name for name in NAMES if name != first.node)
+    sim.kill(first.node)
+    took = sim.wait(lambda: agreed(sim, survivors))
+    assert took < 0.1
+    log.append(f"{leaders(sim, survivors)} {took}")
+    sim.restart(first.node)
+    sim.call(first.node, start_workers)
+    sim.wait(lambda: meshed(sim) and agreed(sim, NAMES))
+    assert leaders(sim, NAMES) != {first}
+    sim.partition([A, B], [C])
+    sim.wait(lambda: agreed(sim, (A, B)) and agreed(sim, (C,)))
+    log.append(f"{leaders(sim, (A, B))} {leaders(sim, (C,))}")
+    sim.heal()
+    sim.wait(lambda: meshed(sim) and agreed(sim, NAMES))
+    log.append(f"{leaders(sim, NAMES)} {sim.sched.clock.time}")
+    return log
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_one_leader_through_a_kill_a_return_a_split_and_a_heal(seed: int) -> None:
+    play(seed)
+
+
+def test_the_same_seed_tells_the_same_story() -> None:
+    assert play(7) == play(7)
+    assert play(7) != play(8)
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[tuple[Network, Node, Node]]:
+    """Two nodes with real schedulers, joined in memory."""
+    network = Network()
+    nodes = [Node(name).start() for name in (A, B)]
+    for node in nodes:
+        start_mesh(node, network=network)
+        global_.start(node)
+    yield network, nodes[0], nodes[1]
+    for node in nodes:
+        node.stop()
+
+
+def test_nodes_on_real_threads_share_a_name_and_split(
+    two_nodes: tuple[Network, Node, Node],
+) -> None:
+    network, a, b = two_nodes
+    eventually(lambda: list(a.peers) == [B] and list(b.peers) == [A])
+    with a.attached():
+        global_.register_name("here", process.self_pid())
+        holder = process.self_pid()
+        with b.attached():
+            eventually(lambda: gen_server.whereis(Global("here")) == holder)
+            process.send(holder, "hello")
+        assert process.receive(timeout=5) == "hello"
+        network.partition([A], [B])
+        eventually(lambda: not a.peers and not b.peers)
+        network.heal()
+        eventually(lambda: bool(a.peers) and bool(b.peers))
+        with b.attached():
+            eventually(lambda: gen_server.whereis(Global("here")) == holder)
+
+
+def test_a_taken_name_or_port_is_refused() -> None:
+    network = Network()
+    with Node(A) as a, Node(A) as twin, Node(B) as b:
+        start_mesh(a, network=network, port=7)
+        with pytest.raises(NodeNameTaken, match="a@sim runs already"):
+            start_mesh(twin, network=network)
+        with pytest.raises(AddressInUse, match="sim:7"):
+            start_mesh(b, network=network, port=7)
