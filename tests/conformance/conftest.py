@@ -53,3 +53,12 @@ def run(request: pytest.FixtureRequest) -> Iterator[Runner]:
         yield Runner("simulated", None)
     else:
         yield Runner(request.param, request.getfixturevalue("node"))
+
+
+def until(probe: Callable[[], Any]) -> None:
+    """Look again and again, from a process of any kind, until it is true."""
+    for _ in range(20_000):
+        if probe():
+            return
+        process.sleep(0.0001)
+    raise AssertionError("it never became true")

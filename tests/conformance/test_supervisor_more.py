@@ -31,7 +31,7 @@ from tests.conformance.children import (
     start,
     told,
 )
-from tests.conformance.conftest import Runner
+from tests.conformance.conftest import Runner, until
 
 MANY = 1_000_000
 
@@ -184,8 +184,7 @@ def test_sup_25_stopped_siblings_are_started_too(
             supervisor.terminate_child(boss, "b")
             gen_server.cast(pids(boss)["d"], "normal")
             assert short(told(2)) == ["stop b", "stop d"]
-            while pids(boss)["d"] is not None:
-                pass
+            until(lambda: pids(boss)["d"] is None)
         process.exit(pids(boss)[victim], "kill")
         assert short(told(len(expected))) == expected
         supervisor.stop(boss)
@@ -252,8 +251,7 @@ def stuck(run: Runner, strategy: str = "one_for_one") -> tuple[Any, Door]:
     boss = start(run, children, strategy, max_restarts=MANY)
     door.open = False
     process.exit(pids(boss)["x"], "kill")
-    while door.asked < 3:
-        supervisor.count_children(boss)
+    until(lambda: door.asked >= 3)
     return boss, door
 
 
@@ -304,8 +302,7 @@ def test_sup_38_a_failing_loop_leaves_the_supervisor_responsive(run: Runner, str
     def body() -> None:
         boss, door = stuck(run, strategy)
         before = door.asked
-        while door.asked < before + 5:
-            assert set(pids(boss)) == {"a", "x"}
+        until(lambda: set(pids(boss)) == {"a", "x"} and door.asked >= before + 5)
         ref = process.monitor(boss)
         supervisor.stop(boss, timeout=5.0)
         assert down(ref) == "normal"
@@ -338,8 +335,7 @@ def test_sup_39_a_sub_supervisor_escalates(run: Runner, restart: str) -> None:
             assert short(told(1)) == ["start b"]
             assert list(pids(pids(boss)["inner"])) == ["b"]
         else:
-            while pids(boss).get("inner") == first:
-                pass
+            until(lambda: pids(boss).get("inner") != first)
             assert pids(boss).get("inner", "gone") == (None if restart == "transient" else "gone")
         supervisor.stop(boss)
 
@@ -378,12 +374,10 @@ def test_sup_66_a_significant_child_under_restart_has_not_ended(run: Runner) -> 
         ref = process.monitor(boss)
         door.open = False
         process.exit(pids(boss)["x"], "kill")
-        while pids(boss)["x"] != "restarting":
-            pass
+        until(lambda: pids(boss)["x"] == "restarting")
         gen_server.cast(pids(boss)["a"], "normal")
         assert short(told(1)) == ["stop a"]
-        while pids(boss)["a"] is not None:
-            pass
+        until(lambda: pids(boss)["a"] is None)
         door.open = True
         assert short(told(1)) == ["start x"]
         gen_server.cast(pids(boss)["x"], "normal")

@@ -18,7 +18,7 @@ from otpy import (
 )
 from otpy.testing.plugin import Reports
 from tests.conformance.children import Child, Door, down, gated, pids, short, specs, start, told
-from tests.conformance.conftest import Runner
+from tests.conformance.conftest import Runner, until
 
 
 def slow(run: Runner, names: str, **options: Any) -> list[ChildSpec]:
@@ -188,11 +188,13 @@ def test_sup_44_a_child_that_dies_while_it_is_terminated_is_not_restarted(run: R
 
 def waits(pid: Pid, count: int) -> None:
     """Return when so many messages wait for a process."""
-    while True:
+
+    def look() -> bool:
         info = process.info(pid, "message_queue_len")
         assert info is not None
-        if info["message_queue_len"] >= count:
-            return
+        return bool(info["message_queue_len"] >= count)
+
+    until(look)
 
 
 def test_sup_46_children_are_stopped_one_after_the_other(run: Runner) -> None:
