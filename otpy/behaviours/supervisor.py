@@ -5,7 +5,7 @@ green on the kernel scheduler, so that no user code delays it.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from otpy.behaviours import gen_server
@@ -38,8 +38,8 @@ from otpy.terms.errors import (
 )
 from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global, Via
-from otpy.terms.pid import Pid
-from otpy.terms.reasons import KILL, KILLED, SHUTDOWN, is_shutdown
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
 
 LOG = logging.getLogger("otpy.supervisor")
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
@@ -183,26 +183,24 @@ class _Driver(GenServer[Restarts], kernel=True):
                     reason
                 ):
                     _report(child, "child_terminated", reason, "terminated")
-                return self._perform(state.exited(pid, reason, _now()), state)
+                return self._perform(state.exited(pid, reason, _now()), state, child)
             case ("$retry", child_id):
                 child = state.children.get(child_id)
                 if child is None or not child.restarting:
                     return None
-                return self._perform(state.retry(child, _now()), state)
+                return self._perform(state.retry(child, _now()), state, child)
             case _:
                 LOG.error(
                     "Supervisor %r received unexpected message: %r", process.self_pid(), message
                 )
         return None
 
-    def _perform(self, steps: list[Step], state: Restarts) -> Any:
+    def _perform(self, steps: list[Step], state: Restarts, cause: Child) -> Any:
         for number, step in enumerate(steps):
             match step:
                 case StopChild(child):
                     _stop(child)
                     state.stopped(child)
-                    if child.restart != "temporary":
-                        child.restarting = True
                 case StartChild(child):
                     ok, value = _start(child)
                     if ok:
@@ -219,7 +217,7 @@ class _Driver(GenServer[Restarts], kernel=True):
                     return None
                 case Shutdown(why):
                     if why == "reached_max_restart_intensity":
-                        _report(None, "shutdown", why, "caused shutdown")
+                        _report(cause, "shutdown", why, "caused shutdown")
                     return Stop(SHUTDOWN)
         return None
 
@@ -250,7 +248,10 @@ class _Driver(GenServer[Restarts], kernel=True):
                 return super().handle_call(request, from_, state)
 
     def _start_child(self, spec: ChildSpec, state: Restarts) -> tuple[bool, Any]:
-        _check_significant(spec, state.auto_shutdown)
+        try:
+            _check_significant(spec, state.auto_shutdown)
+        except BadChildSpec as bad:
+            return False, ("bad_spec", bad.reason, str(bad))
         known = state.children.get(spec.id)
         if known is not None:
             if known.pid is not None:
@@ -260,6 +261,9 @@ class _Driver(GenServer[Restarts], kernel=True):
         ok, value = _start(child)
         if not ok:
             return False, ("start", value)
+        if child.restart == "temporary":
+            # It is never started again: what it was started with may go, as in OTP.
+            child.spec = replace(spec, start=(spec.start[0], ()))
         state.add(child)
         state.started(child, value[0])
         return True, value
@@ -304,32 +308,31 @@ def _start(child: Child) -> tuple[bool, Any]:
 
 
 def _stop(child: Child) -> None:
-    """Stop one child by its specification; returns when it is gone."""
-    pid, spec = child.pid, child.spec
+    """Stop one child by its specification; returns when it is gone. OTP's ``shutdown/1``."""
+    pid, patience = child.pid, child.spec.patience
     if pid is None:
         return
     ref = process.monitor(pid)
-    process.unlink(pid)
-    patience = spec.patience
-    if patience == 0.0:
-        process.exit(pid, KILL)
-        down = process.receive(Down, where=lambda down: down.ref == ref)
-        if down.reason not in (KILLED, "noproc"):
-            _report(child, "shutdown_error", down.reason, "shut down abnormally")
-    else:
-        process.exit(pid, SHUTDOWN)
-        try:
-            down = process.receive(Down, where=lambda down: down.ref == ref, timeout=patience)
-        except ReceiveTimeout:
-            process.exit(pid, KILL)
-            down = process.receive(Down, where=lambda down: down.ref == ref)
-        if not is_shutdown(down.reason) and down.reason != "noproc":
-            _report(child, "shutdown_error", down.reason, "shut down abnormally")
-    # It may have ended by itself just before: that exit is dealt with here.
+    process.exit(pid, KILL if patience == 0.0 else SHUTDOWN)
+    expected = {KILLED if patience == 0.0 else SHUTDOWN}
     try:
-        process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0)
+        down = _down(ref, None if patience == 0.0 else patience)
     except ReceiveTimeout:
-        pass
+        process.exit(pid, KILL)
+        down = _down(ref, None)
+    # It may have ended by itself just before: then its exit has the reason, and is dealt with.
+    process.unlink(pid)
+    try:
+        reason = process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0).reason
+    except ReceiveTimeout:
+        reason = down.reason
+    orderly = child.restart != "permanent" and (reason == NORMAL or is_shutdown(reason))
+    if reason not in expected and not orderly:
+        _report(child, "shutdown_error", reason, "shut down abnormally")
+
+
+def _down(ref: Ref, timeout: float | None) -> Any:
+    return process.receive(Down, where=lambda down: down.ref == ref, timeout=timeout)
 
 
 def _row(child: Child) -> ChildInfo:
@@ -385,30 +388,24 @@ def _delete_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
     return True, None
 
 
-def _report(child: Child | None, label: str, reason: Any, what: str) -> None:
+def _report(child: Child, label: str, reason: Any, what: str) -> None:
     me = current()
     name = me.name or me.pid
-    shown = "** (exit) " + (shown_reason(reason) if not isinstance(reason, str) else repr(reason))
-    if child is None:
-        text = f"Supervisor {name!r} {what}\n{shown}"
-        start = pid = None
-    else:
-        function, args = child.spec.start
-        start = f"{function_name(function)}({', '.join(map(repr, args))})"
-        pid = child.pid
-        text = (
-            f"Child {child.id!r} of Supervisor {name!r} {what}\n{shown}\n"
-            f"Pid: {pid!r}\nStart Call: {start}"
-        )
+    shown = shown_reason(reason) if not isinstance(reason, str) else repr(reason)
+    function, args = child.spec.start
+    start = f"{function_name(function)}({', '.join(map(repr, args))})"
+    lines = [f"Child {child.id!r} of Supervisor {name!r} {what}", f"** (exit) {shown}"]
+    if child.pid is not None:
+        lines.append(f"Pid: {child.pid!r}")
     report = {
         "label": label,
         "supervisor": name,
-        "child": None if child is None else child.id,
-        "pid": pid,
+        "child": child.id,
+        "pid": child.pid,
         "reason": reason,
         "start": start,
     }
-    LOG.error(text, extra={"otpy_report": report})
+    LOG.error("\n".join([*lines, f"Start Call: {start}"]), extra={"otpy_report": report})
 
 
 # The public functions.
@@ -463,6 +460,8 @@ def _done(answer: tuple[bool, Any]) -> Any:
         raise AlreadyStarted(value[1])
     if isinstance(value, tuple) and value[0] == "start":
         raise StartError(value[1])
+    if isinstance(value, tuple) and value[0] == "bad_spec":
+        raise BadChildSpec(value[1], value[2])
     raise ChildError(value)
 
 

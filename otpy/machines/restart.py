@@ -95,8 +95,7 @@ class Restarts:
     def failed(self, child: Child, others: list[Child]) -> None:
         """A restart failed; ``others`` were to be started after it. ``retry`` comes next."""
         for one in (child, *others):
-            one.restarting = True
-            one.pid = None
+            one.restarting, one.pid = one is child, None
 
     def exited(self, pid: Pid, reason: Any, now: float) -> list[Step]:
         """A child ended by itself."""
@@ -116,7 +115,11 @@ class Restarts:
             self.children.pop(child.id, None)
         if not child.significant or self.auto_shutdown == "never":
             return []
-        others = [one for one in self.children.values() if one.significant and one.pid is not None]
+        others = [
+            one
+            for one in self.children.values()
+            if one.significant and (one.pid is not None or one.restarting)
+        ]
         if self.auto_shutdown == "any_significant" or not others:
             return [Shutdown("auto_shutdown")]
         return []
@@ -136,17 +139,15 @@ class Restarts:
         stops: list[Step] = [
             StopChild(one) for one in reversed(affected) if one.pid is not None and one is not child
         ]
+        # Siblings that had ended normally or were stopped by hand start again too, as in OTP.
         starts: list[Step] = [
-            StartChild(one)
-            for one in affected
-            if one is child
-            or (one.restart != "temporary" and (one.pid is not None or one.restarting))
+            StartChild(one) for one in affected if one is child or one.restart != "temporary"
         ]
         return stops + starts
 
     def admit(self, now: float) -> bool:
         """Count one restart; False when there were too many in the period."""
-        self.recent = [at for at in self.recent if at > now - self.max_seconds]
+        self.recent = [at for at in self.recent if at >= now - self.max_seconds]
         self.recent.append(now)
         return len(self.recent) <= self.max_restarts
 

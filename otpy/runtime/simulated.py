@@ -1,8 +1,9 @@
 """The simulated executor: every process on one thread, seeded order, virtual clock.
 
 The same scheduler as the real one, with three differences: which ready process
-runs next is drawn from a seed, time stands still until nothing is ready and then
-jumps to the next deadline, and it runs on the caller's thread until asked to stop.
+runs next is drawn from a seed; time stands still until nothing is ready and then
+jumps to the next deadline (only processes that never rest make it creep on); and
+it runs on the caller's thread until asked to stop.
 """
 
 import random
@@ -16,8 +17,10 @@ from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
 from otpy.runtime.process import launch
 from otpy.runtime.record import Process
-from otpy.runtime.scheduler import GreenProcess, Scheduler
+from otpy.runtime.scheduler import POLL_EVERY, GreenProcess, Scheduler
 from otpy.terms.errors import NodeError
+
+WORK = 1e-6  # virtual seconds that a dispatch takes when no process rests
 
 
 class VirtualClock:
@@ -61,6 +64,12 @@ class SimulatedScheduler(Scheduler):
 
     def begin(self) -> None:
         """There is no thread to start."""
+
+    def poll(self) -> None:
+        if self.ready:
+            # So many dispatches without a rest: time goes on, or a busy loop would stop it.
+            self.clock.time += POLL_EVERY * WORK
+        super().poll()
 
     def idle(self) -> bool:
         self.poll()
