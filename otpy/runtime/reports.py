@@ -32,6 +32,7 @@ def report_crash(proc: "Process", error: BaseException) -> None:
         "registered_name": proc.name,
         "initial_call": function_name(proc.fn) if proc.fn is not None else None,
         "error": Crash.of(error),
+        "crash_reason": error,
         "ancestors": proc.ancestors,
         "message_queue_len": len(proc.mailbox),
         "links": list(proc.links or ()),
