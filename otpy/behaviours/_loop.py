@@ -51,6 +51,7 @@ class Loop:
         "arg",
         "debug",
         "handle_call",
+        "handle_cast",
         "held",
         "idle_timeout",
         "is_async",
@@ -58,6 +59,7 @@ class Loop:
         "name",
         "parent",
         "proc",
+        "special",
         "standby",
         "starter",
         "state",
@@ -80,7 +82,9 @@ class Loop:
         self.standby: _standby.Standby | None = None
         self.debug: _system.Debug | None = None
         self.is_async = type(module).is_async
+        self.special = False
         self.handle_call = module.handle_call
+        self.handle_cast = module.handle_cast
 
     # Start.
 
@@ -89,8 +93,13 @@ class Loop:
         proc = self.proc
         proc.handling = self.starter
         if self.name is not None and not _standby.take_name(self):
+            self.mark()
             return None
         return self.run_init()
+
+    def mark(self) -> None:
+        """Suspension, standby or debugging began or ended."""
+        self.special = self.suspended or self.standby is not None or self.debug is not None
 
     def run_init(self) -> Any:
         """``init``, in the process itself."""
@@ -154,15 +163,25 @@ class Loop:
     def handle(self, item: Any) -> Any:
         """Handle one item of the mailbox."""
         kind = type(item)
-        special = self.suspended or self.standby is not None or self.debug is not None
-        if special and not self._special(item, kind):
+        if self.special and not self._special(item, kind):
             return None
+        if kind is Cast:
+            try:
+                result: Any = self.handle_cast(item.request, self.state)
+            except BaseException as error:  # noqa: BLE001 - ends this process, with a report
+                self.crash(error, item)
+            if type(result) is NoReply and result.continue_ is UNSET and result.timeout is None:
+                if result.state is not UNSET:
+                    self.state = result.state
+                self.idle_timeout = None
+                return None
+            return self._returned(result, item)
         if kind is Call:
             return self._call(item)
-        if kind is Cast:
-            return self._run(self.module.handle_cast, item.request, item)
         if kind is System:
-            return _system.handle(self, item)
+            _system.handle(self, item)
+            self.mark()
+            return None
         if kind is TimedOut:
             self.idle_timeout = None
             return self._run(self.module.handle_info, TIMEOUT, item)
@@ -249,6 +268,9 @@ class Loop:
             result = callback(message, self.state)
         except BaseException as error:  # noqa: BLE001 - ends this process, with a report
             self.crash(error, item)
+        return self._returned(result, item)
+
+    def _returned(self, result: Any, item: Any) -> Any:
         if self.is_async and inspect.isawaitable(result):
             return self._run_later(result, item)
         return self._done(result, item)

@@ -92,5 +92,6 @@ def _try(loop: "Loop", standby: Standby, why: Any) -> None:
         _watch(loop, service, key)
         return
     loop.standby = None
+    loop.mark()
     loop.proc.mailbox.extendleft(reversed(standby.held))
     loop.run_init()

@@ -370,7 +370,10 @@ def cast(server: Dest, request: Any) -> None:
                 return
             node.put(me, target, Cast(request))
         elif server.node != node.name:
-            node.send_signal(me, CastSignal(me.pid, server, request))
+            if me.sched is not None and node.router is not None:
+                node.router.route(server.node, CastSignal(me.pid, server, request))
+            else:
+                node.send_signal(me, CastSignal(me.pid, server, request))
         return
     if isinstance(server, At):
         node.send_signal(me, CastSignal(me.pid, server, request))

@@ -57,7 +57,7 @@ _decode = msgspec.msgpack.Decoder().decode
 
 def _pack(value: Any, path: str, depth: int) -> Any:
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         if kind is int and not -_SMALL <= value < _SMALL:
             return [BIG, hex(value)]
         return value
@@ -71,7 +71,7 @@ def _pack(value: Any, path: str, depth: int) -> Any:
     return _pack_other(value, kind, path, depth + 1)
 
 
-_PLAIN = frozenset(SCALARS)
+PLAIN = frozenset(SCALARS)  # what a packed value may be as it is
 
 
 def _items(tag: int) -> Callable[[Any, str, int], list[Any]]:
@@ -79,7 +79,7 @@ def _items(tag: int) -> Callable[[Any, str, int], list[Any]]:
         packed: list[Any] = [tag]
         for number, item in enumerate(value):
             kind = type(item)
-            if kind in _PLAIN and (kind is not int or -_SMALL <= item < _SMALL):
+            if kind in PLAIN and (kind is not int or -_SMALL <= item < _SMALL):
                 packed.append(item)
             else:
                 packed.append(_pack(item, f"{path}[{number}]", depth))
@@ -210,7 +210,7 @@ def _loaded(text: Any) -> Any:
 
 def _unpack(value: Any) -> Any:
     if type(value) is not list:
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             return value
         raise DecodeError(f"a {type(value).__name__} stands where no such value may")
     tag = value[0]
@@ -279,7 +279,7 @@ def encode(value: Any, what: str = "message") -> bytes:
         raise _not_unicode(what, error) from None
 
 
-def _decoding(work: Callable[[Any], Any], data: bytes) -> Any:
+def _decoding(work: Callable[[Any], Any], data: bytes | memoryview) -> Any:
     try:
         return work(data)
     except DecodeError:
@@ -326,21 +326,25 @@ def _not_unicode(what: str, error: UnicodeEncodeError) -> NotSendable:
     return NotSendable(what, f"a str that is not valid Unicode: {error}")
 
 
-def _open(signal: Signal) -> Signal:
-    """Unpack the payload of a signal that was just read.
+def open_payload(packed: Any) -> Any:
+    """The value that a signal's payload stands for.
 
-    One that cannot be read here (its class is not loaded, say) spoils that signal only:
-    its payload is then an ``Unreadable``.
+    One that cannot be read here (its class is not loaded, say) spoils that signal only: it
+    is an ``Unreadable``.
     """
+    try:
+        return _unpack(packed)
+    except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
+        return Unreadable(_told(error))
+
+
+def open_signal(signal: Signal) -> Signal:
+    """Unpack the payload of a signal that ``read_frame`` gave."""
     name = _PAYLOAD.get(type(signal))
     if name is not None:
         packed = getattr(signal, name)
-        if type(packed) not in _PLAIN:
-            try:
-                value = _unpack(packed)
-            except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
-                value = Unreadable(_told(error))
-            msgspec.structs.force_setattr(signal, name, value)
+        if type(packed) not in PLAIN:
+            msgspec.structs.force_setattr(signal, name, open_payload(packed))
     return signal
 
 
@@ -358,7 +362,7 @@ def _told(error: Exception) -> str:
 
 def decode_signal(data: bytes) -> Signal:
     """The signal behind the bytes. Raises ``DecodeError``."""
-    signal: Signal = _decoding(lambda raw: _open(_decode_signal(raw)), data)
+    signal: Signal = _decoding(lambda raw: open_signal(_decode_signal(raw)), data)
     return signal
 
 
@@ -367,15 +371,19 @@ def frame(parts: list[bytes]) -> bytes:
     return b"\xdd" + len(parts).to_bytes(4, "big") + b"".join(parts)
 
 
-def unframe(data: bytes) -> list[Signal]:
-    """The signals of one frame, in order. Raises ``DecodeError``."""
-    signals: list[Signal] = _decoding(
-        lambda raw: [_open(signal) for signal in _decode_signals(raw)], data
-    )
+def read_frame(data: bytes | memoryview) -> list[Signal]:
+    """The signals of one frame, in order, their payloads still packed. Raises ``DecodeError``."""
+    signals: list[Signal] = _decoding(_decode_signals, data)
     return signals
 
 
+def unframe(data: bytes) -> list[Signal]:
+    """The signals of one frame, in order. Raises ``DecodeError``."""
+    return [open_signal(signal) for signal in read_frame(data)]
+
+
 __all__ = [
+    "PLAIN",
     "DecodeError",
     "From",
     "Unreadable",
@@ -385,5 +393,8 @@ __all__ = [
     "encode",
     "encode_signal",
     "frame",
+    "open_payload",
+    "open_signal",
+    "read_frame",
     "unframe",
 ]

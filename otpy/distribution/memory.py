@@ -251,6 +251,9 @@ class MemoryTransport:
     def queue(self, link: Any, data: bytes) -> None:
         """Queue one encoded signal for a link, from any thread."""
         link.pending.append(data)
+
+    def push(self, link: Any, urgent: bool) -> None:
+        """Let what was queued go out."""
         if link.ready:
             link.wanted()
 

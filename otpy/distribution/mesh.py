@@ -11,37 +11,23 @@ from typing import Any
 
 import msgspec
 
-from otpy.distribution.codec import (
-    DecodeError,
-    Unreadable,
-    carries_unreadable,
-    encode_signal,
-    unframe,
-)
+from otpy.distribution.codec import DecodeError, encode_signal
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
+from otpy.distribution.delivery import hand_in_frame
 from otpy.distribution.directory import Directory, Entry, Nodes
 from otpy.distribution.memory import Network
 from otpy.distribution.transport import MAX_MESSAGE, Handler, Link, Transport
 from otpy.machines.session import PROTOCOL, Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
-from otpy.runtime.spawning import undefined
 from otpy.terms.errors import NodeError, NotSendable
 from otpy.terms.pid import Creation
-from otpy.terms.signals import (
-    CallSignal,
-    CastSignal,
-    DownSignal,
-    ExitSignal,
-    Message,
-    ReplySignal,
-    Signal,
-    SpawnSignal,
-)
+from otpy.terms.signals import CallSignal, ReplySignal, Signal
 
 LOG = logging.getLogger("otpy.mesh")
 FIRST_RETRY, LAST_RETRY = 0.01, 1.0  # seconds between attempts
 DISCOVERY = 0.25  # seconds between looks at the directory
 PATIENCE = 5.0  # seconds that messages wait for a connection
+URGENT = (CallSignal, ReplySignal)  # somebody waits
 
 
 @dataclass(slots=True)
@@ -81,6 +67,7 @@ class Mesh:
         self.by_rid: dict[bytes, Peer] = {}
         self.refused: dict[str, None] = {}
         self.connected: dict[str, Peer] = {}
+        self.up: dict[str, Link] = {}  # the links of the connected
         self.early: deque[tuple[str, Signal, bytes]] = deque()
         self.lock = threading.Lock()
         self.stopped = False
@@ -98,13 +85,15 @@ class Mesh:
         # The lock makes "is it up" and "queue it" one step: else a signal that saw the
         # session down could be overtaken by a later one of the same process that saw it up.
         with self.lock:
-            peer = self.connected.get(node)
-            link = peer.link if peer is not None else None
+            link = self.up.get(node)
             if link is not None:
                 self.wire.queue(link, data)
-                return
-            self.early.append((node, signal, data))
-        self.wire.soon(self._route_early)
+            else:
+                self.early.append((node, signal, data))
+        if link is not None:
+            self.wire.push(link, type(signal) in URGENT)
+        else:
+            self.wire.soon(self._route_early)
 
     def _route_early(self) -> None:
         with self.lock:
@@ -118,6 +107,7 @@ class Mesh:
             self.node.unreachable(signal)
         elif peer.link is not None and name in self.connected:
             self.wire.queue(peer.link, data)
+            self.wire.push(peer.link, False)
         else:
             peer.waiting.append((signal, data))
             self._try(peer)
@@ -288,14 +278,13 @@ class Mesh:
     def came_in(self, rid: bytes, data: bytes) -> None:
         """A frame on our ROUTER."""
         kind = data[:1]
+        peer = self.by_rid.get(rid)
         if kind == b"H":
             self._heard_hello(rid, data[1:])
-            return
-        peer = self.by_rid.get(rid)
-        if peer is None or peer.session is None:
+        elif peer is None or peer.session is None:
             self.wire.answer(rid, b"B")
         elif kind == b"D":
-            effects = peer.session.data(rid, data[1:], self.node.clock.now())
+            effects = peer.session.data(rid, memoryview(data)[1:], self.node.clock.now())
             if effects is None:
                 self.wire.answer(rid, b"B")
             else:
@@ -412,6 +401,7 @@ class Mesh:
         session, link = peer.session, peer.link
         with self.lock:
             self.connected.pop(peer.name, None)
+            self.up.pop(peer.name, None)
             peer.session = peer.link = None
         if link is not None:
             if reason != "connection_closed":
@@ -448,8 +438,7 @@ class Mesh:
             match effect:
                 case Deliver(data):
                     try:
-                        for signal in unframe(data):
-                            self._hand_in(peer, signal)
+                        hand_in_frame(self.node, peer.name, data)
                     except DecodeError as error:
                         LOG.error(
                             "%s sent what cannot be read, session ended: %s", peer.name, error
@@ -461,36 +450,12 @@ class Mesh:
                 case Down(creation, reason, was_up):
                     with self.lock:
                         self.connected.pop(peer.name, None)
+                        self.up.pop(peer.name, None)
                     if peer.session is not None:
                         self._end(peer, reason)
                     if was_up and creation is not None:
                         LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
                         self.node.peer_down(creation, reason)
-
-    def _hand_in(self, peer: Peer, signal: Signal) -> None:
-        try:
-            if carries_unreadable(signal):
-                self._hand_in_unreadable(peer, signal)
-            else:
-                self.node.inbound(signal)
-        except Exception:  # one bad signal must not end the I/O thread, and with it the node
-            LOG.exception("%s: a signal of %s could not be handed in", self.node.name, peer.name)
-
-    def _hand_in_unreadable(self, peer: Peer, signal: Any) -> None:
-        """What carries a payload that cannot be read here: its sender hears, or its reader."""
-        why: str
-        match signal:
-            case ExitSignal(reason=Unreadable(why)) | DownSignal(reason=Unreadable(why)):
-                self.node.inbound(msgspec.structs.replace(signal, reason=("unreadable", why)))
-            case ReplySignal(dest, ref, _, Unreadable(why)):
-                self.node.inbound(ReplySignal(dest, ref, False, ("unreadable", why)))
-            case SpawnSignal(args=Unreadable(why)):
-                self.node.inbound(msgspec.structs.replace(signal, args=(undefined, (why,))))
-            case CallSignal(sender, _, ref, _, Unreadable(why)):
-                self.node.signal(ReplySignal(sender, ref, False, ("unreadable", why)))
-            case Message(body=Unreadable(why)) | CastSignal(request=Unreadable(why)):
-                self.node.events.emit("message_unreadable", peer=peer.name, why=why)
-        LOG.error("%s: %s of %s: %s", self.node.name, type(signal).__name__, peer.name, why)
 
     def _came_up(self, peer: Peer, creation: Creation) -> None:
         link = peer.link
@@ -506,6 +471,7 @@ class Mesh:
             self.early = deque(item for item in self.early if item[0] != peer.name)
             link.release(first)
             self.connected[peer.name] = peer
+            self.up[peer.name] = link
         self.node.peer_up(creation)
         _tell(peer, True)
 

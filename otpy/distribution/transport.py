@@ -1,6 +1,6 @@
 """The port between the mesh and its sockets: what ``zeromq.py`` and ``memory.py`` both are.
 
-Everything but ``soon`` and ``queue`` is called on the transport's own thread, or is
+Everything but ``soon``, ``queue`` and ``push`` is called on the transport's own thread, or is
 the driver's only thread in a simulation; so are the calls of its ``Handler``.
 """
 
@@ -64,6 +64,9 @@ class Transport(Protocol):
 
     def queue(self, link: Link, data: bytes) -> None:
         """Queue one encoded signal for a link, from any thread; it goes out in order."""
+
+    def push(self, link: Link, urgent: bool) -> None:
+        """Let what was queued go out, from any thread; ``urgent``: its sender is about to wait."""
 
     def answer(self, rid: bytes, data: bytes) -> None:
         """Send a control frame back to who connected."""

@@ -5,6 +5,11 @@ own, with a fresh routing id, that never reconnects by itself (a reconnecting on
 loses messages from the middle of a stream without a word). What queued while the
 thread was busy goes out as one frame. Never monitor the ROUTER: a monitor that
 nobody drains stops every socket of its context.
+
+One exception to the one thread: a process that waits for an answer, or gives one,
+sends what its link has queued itself, which saves a hop between threads. So a
+DEALER is used under its link's lock, by whoever holds it, and the I/O thread waits
+for its file descriptor, not for the socket.
 """
 
 import heapq
@@ -21,10 +26,12 @@ from zmq.utils.monitor import recv_monitor_message
 
 from otpy.distribution.codec import frame
 from otpy.distribution.transport import BATCH, BATCH_BYTES, MAX_MESSAGE, Handler
+from otpy.runtime._current import HERE
 from otpy.runtime.ports import Clock
 from otpy.terms.errors import AddressInUse
 
 LOG = logging.getLogger("otpy.mesh")
+RETRY = 0.001  # seconds until a full connection is tried again
 READS = 256  # messages read from one socket before the others are looked at
 ZAP = "inproc://zeromq.zap.01"
 WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -41,9 +48,11 @@ class ZeroLink:
         self.rid = rid
         self.queue: deque[bytes] = deque()
         self.stuck: bytes | None = None
-        self.ready = False
+        self.ready = self.retrying = False
         self.open = True
+        self.lock = threading.Lock()  # whoever uses the socket holds it
         self.socket: Any = wire.dealer(rid)
+        self.fd: int = self.socket.getsockopt(zmq.FD)
         self.monitor: Any = self.socket.get_monitor_socket(WATCHED)
         try:
             self.socket.connect(address)
@@ -53,7 +62,9 @@ class ZeroLink:
     def control(self, data: bytes) -> None:
         """Send one control frame now."""
         try:
-            self.socket.send(data, zmq.NOBLOCK)
+            with self.lock:
+                self.socket.send(data, zmq.NOBLOCK)
+                self._look()
         except zmq.Again:
             self.wire.later(0.005, lambda: self.control(data) if self.open else None)
 
@@ -63,13 +74,40 @@ class ZeroLink:
         self.ready = True
         self.wire.dirty[self] = None
 
-    def flush(self) -> None:
-        """Send what is queued, many messages to a frame."""
+    def push(self) -> None:
+        """Send what is queued, on the calling thread."""
+        while (self.queue or self.stuck) and self.ready:
+            if not self.lock.acquire(blocking=False):
+                self.wire.wanted(self)  # another thread is at it, and may be through already
+                return
+            try:
+                if not self.open:
+                    return
+                sent = self._flush()
+                self._look()
+            finally:
+                self.lock.release()
+            if not sent:
+                self.wire.soon(self._slow)
+                return
+
+    def _slow(self) -> None:
+        """The peer does not take more just now."""
+        if not self.retrying:
+            self.retrying = True
+            self.wire.later(RETRY, self._again)
+
+    def _again(self) -> None:
+        self.retrying = False
+        self.push()
+
+    def _flush(self) -> bool:
+        """Send many messages to a frame; whether all are gone. The lock is held."""
         queue = self.queue
         while True:
             if self.stuck is None:
                 if not queue:
-                    return
+                    return True
                 parts = [queue.popleft()]
                 size = len(parts[0])
                 while queue and len(parts) < BATCH and size + len(queue[0]) <= BATCH_BYTES:
@@ -80,14 +118,29 @@ class ZeroLink:
             try:
                 self.socket.send(self.stuck, zmq.NOBLOCK)
             except zmq.Again:
-                return
+                return False
             self.stuck = None
+
+    def _look(self) -> None:
+        """A send may have swallowed the signal that something came in. The lock is held."""
+        if self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            self.wire.soon(lambda: self.wire.read_link(self))
+
+    def receive(self) -> bytes | None:
+        """One frame that came back, if there is one."""
+        with self.lock:
+            try:
+                data: bytes = self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+        return data
 
     def close(self) -> None:
         """Close it, without a word."""
-        if self.open:
-            self.open = False
-            self.wire.drop(self)
+        with self.lock:
+            was_open, self.open = self.open, False
+            if was_open:
+                self.wire.drop(self)
 
 
 class Wire:
@@ -110,7 +163,7 @@ class Wire:
         self.dirty: dict[ZeroLink, None] = {}
         self._sleeping = False
         self._stopping = False
-        self._bell_in, self._bell_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.zap = self.context.socket(zmq.REP)
         self.zap.bind(ZAP)
         self.router = self._protected(self.context.socket(zmq.ROUTER))
@@ -164,8 +217,19 @@ class Wire:
         self.ring()
 
     def queue(self, link: Any, data: bytes) -> None:
-        """Queue one encoded signal for a link."""
+        """Queue one encoded signal for a link; ``push`` comes next."""
         link.queue.append(data)
+
+    def push(self, link: Any, urgent: bool) -> None:
+        """Let what is queued go out, at once if the sender waits for the answer."""
+        if urgent and ((sched := HERE.sched) is None or not sched.ready):
+            link.push()
+        else:
+            self.dirty[link] = None
+            self.ring()
+
+    def wanted(self, link: ZeroLink) -> None:
+        """The I/O thread is to send what a link has queued."""
         self.dirty[link] = None
         self.ring()
 
@@ -174,9 +238,9 @@ class Wire:
         if self._sleeping:
             self._sleeping = False  # one ring is enough, until it sleeps again
             try:
-                os.write(self._bell_out, b"!")
-            except (BlockingIOError, OSError):
-                pass  # enough rings are waiting, or the wire is closed
+                os.eventfd_write(self._bell, 1)
+            except OSError:
+                pass  # the wire is closed
 
     def stop(self, timeout: float = 2.0) -> None:
         """Close everything."""
@@ -198,17 +262,17 @@ class Wire:
     def connect(self, address: str) -> ZeroLink:
         """Open a connection."""
         link = ZeroLink(self, address, os.urandom(12))
-        self.links[link.socket] = link
+        self.links[link.fd] = link
         self.monitors[link.monitor] = link
-        self.poller.register(link.socket, zmq.POLLIN)
+        self.poller.register(link.fd, zmq.POLLIN)
         self.poller.register(link.monitor, zmq.POLLIN)
         return link
 
     def drop(self, link: ZeroLink) -> None:
-        """Forget a link and close its sockets."""
-        self.poller.unregister(link.socket)
+        """Forget a link and close its sockets; its lock is held."""
+        self.poller.unregister(link.fd)
         self.poller.unregister(link.monitor)
-        self.links.pop(link.socket, None)
+        self.links.pop(link.fd, None)
         self.monitors.pop(link.monitor, None)
         self.dirty.pop(link, None)
         link.socket.disable_monitor()
@@ -226,7 +290,7 @@ class Wire:
         poller = self.poller
         poller.register(self.router, zmq.POLLIN)
         poller.register(self.zap, zmq.POLLIN)
-        poller.register(self._bell_in, zmq.POLLIN)
+        poller.register(self._bell, zmq.POLLIN)
         while not self._stopping:
             self._work()
             self._sleeping = True
@@ -247,8 +311,6 @@ class Wire:
         wait = 1000.0
         if self.alarms:
             wait = min(wait, (self.alarms[0][0] - self.clock.now()) * 1000)
-        if any(link.stuck is not None for link in self.links.values()):
-            wait = min(wait, 1.0)
         return max(0, int(wait + 0.999))
 
     def _work(self) -> None:
@@ -258,42 +320,41 @@ class Wire:
         while self.jobs:
             self.jobs.popleft()()
         for link in list(self.dirty):
-            if link.ready and link.open:
+            if link.ready or not link.open:
                 self.dirty.pop(link, None)
-                link.flush()
-                if link.stuck is not None or link.queue:
-                    self.dirty[link] = None
+                link.push()
 
     def _serve(self, socket: Any) -> None:
         if socket is self.router:
             self.read_router(READS)
-        elif socket == self._bell_in:
+        elif socket == self._bell:
             try:
-                os.read(self._bell_in, 4096)
+                os.eventfd_read(self._bell)
             except BlockingIOError:
                 pass  # an earlier read took the ring
         elif socket is self.zap:
             self._authenticate()
         elif socket in self.links:
-            self._read_link(self.links[socket])
+            self.read_link(self.links[socket])
         elif socket in self.monitors:
             self._read_monitor(self.monitors[socket])
 
     def read_router(self, most: int) -> None:
         """Hand in what has come in."""
+        router, came_in = self.router, self.handler.came_in
         for _ in range(most):
-            try:
-                parts = self.router.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            # Asking is cheaper than the exception of an empty socket.
+            if not router.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                 return
+            parts = router.recv_multipart(zmq.NOBLOCK)
             if len(parts) == 2:
-                self.handler.came_in(parts[0], parts[1])
+                came_in(parts[0], parts[1])
 
-    def _read_link(self, link: ZeroLink) -> None:
+    def read_link(self, link: ZeroLink) -> None:
+        """Hand in what came back on a link."""
         while link.open:
-            try:
-                data = link.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
+            data = link.receive()
+            if data is None:
                 return
             self.handler.came_back(link, data)
 
@@ -331,6 +392,5 @@ class Wire:
         self.router.close(0)
         self.zap.close(0)
         self.context.term()
-        os.close(self._bell_in)
-        bell, self._bell_out = self._bell_out, -1
+        bell, self._bell = self._bell, -1
         os.close(bell)

@@ -20,6 +20,7 @@ from typing import Any
 from otpy.terms.pid import Creation
 
 PROTOCOL = 1
+Frame = bytes | memoryview
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Up:
 class Deliver:
     """One frame for the node."""
 
-    data: bytes
+    data: Frame
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class Session:
     peer: Creation | None = None
     heard: float = 0.0
     ended: bool = False
-    kept: list[bytes] = field(default_factory=list)
+    kept: list[Frame] = field(default_factory=list)
 
     @property
     def up(self) -> bool:
@@ -94,7 +95,7 @@ class Session:
         kept, self.kept = self.kept, []
         return [Up(self.peer), *(Deliver(data) for data in kept)]
 
-    def data(self, in_id: bytes, data: bytes, now: float) -> list[Effect] | None:
+    def data(self, in_id: bytes, data: Frame, now: float) -> list[Effect] | None:
         """A frame came in; None when it belongs to no session of ours."""
         if self.ended or in_id != self.in_id:
             return None

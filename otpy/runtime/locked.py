@@ -52,6 +52,10 @@ class LockedProcess(Process):
             if self.alive:
                 self.append(item)
 
+    def put_many(self, items: list[Any]) -> None:
+        with self.lock:
+            self.extend(items)
+
     def end(self, reason: Any) -> None:
         """The body is over."""
         with self.lock:

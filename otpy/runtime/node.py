@@ -319,6 +319,12 @@ class Node:
         """A signal from another node, on the I/O thread."""
         self.signal(signal)
 
+    def inbound_items(self, dest: Pid, items: list[Any]) -> None:
+        """Messages and casts from another node for one process, in order, on the I/O thread."""
+        proc = self.procs.get(dest)
+        if proc is not None:
+            proc.put_many(items)
+
     def peer_up(self, creation: Creation) -> None:
         """A session with another node began."""
         self.peers[creation.node] = creation

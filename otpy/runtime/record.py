@@ -174,6 +174,10 @@ class Process:
         """Put one item into the mailbox, from any thread."""
         raise NotImplementedError
 
+    def put_many(self, items: list[Any]) -> None:
+        """Put items into the mailbox, in order, from any thread."""
+        raise NotImplementedError
+
     def park(self, mode: int, deadline: float | None, seen: int = 0) -> None:
         """Block the body until it is woken or ``deadline`` passes; may wake for nothing.
 
@@ -205,6 +209,13 @@ class Process:
         self.mailbox.append(item)
         if self.waiting == ANY:
             self.wake()
+
+    def extend(self, items: list[Any]) -> None:
+        """Take items into the mailbox."""
+        if self.alive:
+            self.mailbox.extend(items)
+            if self.waiting == ANY:
+                self.wake()
 
     def take(self, signal: Internal) -> Effects:
         """Apply one signal; the result is what must be sent because of it."""

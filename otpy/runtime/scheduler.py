@@ -74,6 +74,12 @@ class GreenProcess(Process):
         else:
             sched.post(self, item)
 
+    def put_many(self, items: list[Any]) -> None:
+        if HERE.sched is self.sched:
+            self.extend(items)
+        else:
+            self.sched.post(None, lambda: self.extend(items))
+
     def start(self) -> None:
         if HERE.sched is self.sched:
             self.sched.ready.append(self)

@@ -30,6 +30,10 @@ class FakeNode:
     def inbound(self, signal: Signal) -> None:
         self._note("inbound", signal.body if isinstance(signal, Message) else signal)
 
+    def inbound_items(self, dest: Pid, items: list[Any]) -> None:
+        for item in items:
+            self._note("inbound", item)
+
     def peer_up(self, creation: Creation) -> None:
         self._note("up", creation.node)
 
