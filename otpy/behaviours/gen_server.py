@@ -370,13 +370,13 @@ def cast(server: Dest, request: Any) -> None:
                 return
             node.put(me, target, Cast(request))
         elif server.node != node.name:
-            if me.sched is not None and node.router is not None:
-                node.router.route(server.node, CastSignal(me.pid, server, request))
-            else:
-                node.send_signal(me, CastSignal(me.pid, server, request))
+            node.stream(me, server, True, request)
         return
     if isinstance(server, At):
-        node.send_signal(me, CastSignal(me.pid, server, request))
+        if server.node != node.name:
+            node.stream(me, server, True, request)
+        else:
+            node.send_signal(me, CastSignal(me.pid, server, request))
         return
     try:
         pid = where(me, server)

@@ -20,6 +20,7 @@ import msgspec
 
 from otpy.runtime.mail import From
 from otpy.terms.errors import NotSendable, OtpyError
+from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import (
     CallSignal,
@@ -49,6 +50,20 @@ class Unreadable(msgspec.Struct, frozen=True):
     """Stands for a payload that this node cannot read, and says why."""
 
     why: str
+
+
+class Stream(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
+    """A run of messages, or of casts, of one process to another: ``Outbox`` makes them."""
+
+    sender: Pid
+    dest: Pid | At
+    cast: bool
+    bodies: list[Any]
+
+    def signals(self) -> "list[Signal]":
+        """The same one by one, their payloads still packed."""
+        make = CastSignal if self.cast else Message
+        return [make(self.sender, self.dest, body) for body in self.bodies]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -300,7 +315,7 @@ _PAYLOAD |= dict.fromkeys((ExitSignal, DownSignal, SpawnedSignal), "reason")
 _PAYLOAD[SpawnSignal] = "args"
 _SIMPLE = frozenset((*SCALARS, Pid, Ref))  # what travels as it is
 _decode_signal = msgspec.msgpack.Decoder(Signal).decode
-_decode_signals = msgspec.msgpack.Decoder(list[Signal]).decode
+_decode_frame = msgspec.msgpack.Decoder(list[Signal | Stream]).decode
 
 
 def encode_signal(signal: Signal) -> bytes:
@@ -320,6 +335,27 @@ def encode_signal(signal: Signal) -> bytes:
         return _encode(msgspec.structs.replace(signal, **{name: packed}))
     except UnicodeEncodeError as error:
         raise _not_unicode(what, error) from None
+
+
+def encode_body(body: Any) -> bytes:
+    """The bytes of a message, or of a cast's request, alone. Raises ``NotSendable``."""
+    try:
+        if type(body) in _SIMPLE:
+            return _encode(body)
+    except OverflowError:
+        pass  # an int of more than 64 bits: packed below
+    except UnicodeEncodeError as error:
+        raise _not_unicode("message", error) from None
+    return encode(body)
+
+
+_RUN = (b"\x95\x0d", b"\xdd")  # an array of five that begins with the tag; an array of many
+
+
+def encode_run(sender: Pid, dest: Pid | At, cast: bool, bodies: list[bytes]) -> bytes:
+    """The bytes of a ``Stream``, from bodies encoded before."""
+    head = (_RUN[0], _encode(sender), _encode(dest), b"\xc3" if cast else b"\xc2", _RUN[1])
+    return b"".join((*head, len(bodies).to_bytes(4, "big"), *bodies))
 
 
 def _not_unicode(what: str, error: UnicodeEncodeError) -> NotSendable:
@@ -371,26 +407,32 @@ def frame(parts: list[bytes]) -> bytes:
     return b"\xdd" + len(parts).to_bytes(4, "big") + b"".join(parts)
 
 
-def read_frame(data: bytes | memoryview) -> list[Signal]:
-    """The signals of one frame, in order, their payloads still packed. Raises ``DecodeError``."""
-    signals: list[Signal] = _decoding(_decode_signals, data)
-    return signals
+def read_frame(data: bytes | memoryview) -> list[Signal | Stream]:
+    """What one frame holds, in order, payloads still packed. Raises ``DecodeError``."""
+    held: list[Signal | Stream] = _decoding(_decode_frame, data)
+    return held
 
 
 def unframe(data: bytes) -> list[Signal]:
     """The signals of one frame, in order. Raises ``DecodeError``."""
-    return [open_signal(signal) for signal in read_frame(data)]
+    signals: list[Signal] = []
+    for held in read_frame(data):
+        signals.extend(held.signals() if isinstance(held, Stream) else (held,))
+    return [open_signal(signal) for signal in signals]
 
 
 __all__ = [
     "PLAIN",
     "DecodeError",
     "From",
+    "Stream",
     "Unreadable",
     "carries_unreadable",
     "decode",
     "decode_signal",
     "encode",
+    "encode_body",
+    "encode_run",
     "encode_signal",
     "frame",
     "open_payload",

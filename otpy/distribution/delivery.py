@@ -1,8 +1,6 @@
 """Handing in what came from another node, on the I/O thread.
 
-Most of a full stream are messages and casts to one process after another: they are
-gathered and reach its mailbox in one step. Whatever else stands between them waits
-until they are handed in, so the order stays.
+A run of messages or casts to one process reaches its mailbox in one step.
 """
 
 import logging
@@ -12,6 +10,7 @@ import msgspec
 
 from otpy.distribution.codec import (
     PLAIN,
+    Stream,
     Unreadable,
     carries_unreadable,
     open_payload,
@@ -21,7 +20,6 @@ from otpy.distribution.codec import (
 from otpy.runtime.mail import Cast
 from otpy.runtime.node import Node
 from otpy.runtime.spawning import undefined
-from otpy.terms.pid import Pid
 from otpy.terms.signals import (
     CallSignal,
     CastSignal,
@@ -37,33 +35,32 @@ LOG = logging.getLogger("otpy.mesh")
 
 
 def hand_in_frame(node: Node, peer: str, data: bytes | memoryview) -> None:
-    """Hand in the signals of one frame, in order. Raises ``DecodeError`` before the first."""
-    dest: Any = None
+    """Hand in what a frame holds, in order. Raises ``DecodeError`` before the first."""
+    for held in read_frame(data):
+        if type(held) is Stream:
+            _hand_in_stream(node, peer, held)
+        else:
+            _hand_in(node, peer, held)  # type: ignore[arg-type]  # all that is not a Stream
+
+
+def _hand_in_stream(node: Node, peer: str, stream: Stream) -> None:
     items: list[Any] = []
-    for signal in read_frame(data):
-        kind = type(signal)
-        if kind is CastSignal or kind is Message:
-            body: Any = signal.request if kind is CastSignal else signal.body  # type: ignore[union-attr]
-            if type(body) not in PLAIN:
-                body = open_payload(body)
-            if type(body) is not Unreadable and type(signal.dest) is Pid:
-                if signal.dest != dest:
-                    _hand_in_items(node, peer, dest, items)
-                    dest, items = signal.dest, []
-                items.append(Cast(body) if kind is CastSignal else body)
+    for body in stream.bodies:
+        if type(body) not in PLAIN:
+            body = open_payload(body)  # noqa: PLW2901 - the same value, unpacked
+            if type(body) is Unreadable:
+                _unreadable(node, peer, "cast" if stream.cast else "message", body.why)
                 continue
-        _hand_in_items(node, peer, dest, items)
-        items = []
-        _hand_in(node, peer, signal)
-    _hand_in_items(node, peer, dest, items)
+        items.append(Cast(body) if stream.cast else body)
+    try:
+        node.inbound_items(stream.dest, items)
+    except Exception:  # one bad message must not end the I/O thread, and with it the node
+        LOG.exception("%s: messages of %s could not be handed in", node.name, peer)
 
 
-def _hand_in_items(node: Node, peer: str, dest: Pid, items: list[Any]) -> None:
-    if items:
-        try:
-            node.inbound_items(dest, items)
-        except Exception:  # one bad message must not end the I/O thread, and with it the node
-            LOG.exception("%s: messages of %s could not be handed in", node.name, peer)
+def _unreadable(node: Node, peer: str, what: str, why: str) -> None:
+    node.events.emit("message_unreadable", peer=peer, why=why)
+    LOG.error("%s: %s of %s: %s", node.name, what, peer, why)
 
 
 def _hand_in(node: Node, peer: str, signal: Signal) -> None:
@@ -90,5 +87,6 @@ def _hand_in_unreadable(node: Node, peer: str, signal: Any) -> None:
         case CallSignal(sender, _, ref, _, Unreadable(why)):
             node.signal(ReplySignal(sender, ref, False, ("unreadable", why)))
         case Message(body=Unreadable(why)) | CastSignal(request=Unreadable(why)):
-            node.events.emit("message_unreadable", peer=peer, why=why)
+            _unreadable(node, peer, type(signal).__name__, why)
+            return
     LOG.error("%s: %s of %s: %s", node.name, type(signal).__name__, peer, why)

@@ -8,13 +8,12 @@ drives it, and each frame takes a delay drawn from the seed.
 
 import heapq
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from otpy.distribution.codec import frame
 from otpy.distribution.directory import Entry
-from otpy.distribution.transport import BATCH, BATCH_BYTES, Handler
+from otpy.distribution.outbox import Outbox
+from otpy.distribution.transport import Handler
 from otpy.runtime.ports import Clock, SystemClock
 from otpy.terms.errors import AddressInUse, NodeNameTaken
 
@@ -123,13 +122,15 @@ class Network:
 class MemoryLink:
     """One outgoing connection."""
 
-    def __init__(self, transport: "MemoryTransport", address: str, rid: bytes) -> None:
+    def __init__(
+        self, transport: "MemoryTransport", address: str, rid: bytes, lock: threading.Lock
+    ) -> None:
         self.transport = transport
         self.network = transport.network
         self.rid = rid
         self.far = self.network.listening.get(address)
         self.far_name = self.far.name if self.far is not None else ""
-        self.pending: deque[bytes] = deque()
+        self.outbox = Outbox(lock)
         self.ready = self.flushing = False
         self.open = True
         self.last = self.last_back = 0.0  # when the latest frame of each direction arrives
@@ -153,28 +154,21 @@ class MemoryLink:
         now = self.network.clock.now()
         return self.network.at(max(self.network.delay(), last - now), job)
 
-    def release(self, first: list[bytes]) -> None:
-        """The session is up: send ``first``, then what ``queue`` brings."""
-        self.pending.extendleft(reversed(first))
+    def release(self) -> None:
+        """The session is up: what is in the outbox may go."""
         self.ready = True
         self.wanted()
 
     def wanted(self) -> None:
-        """See that what is pending goes out."""
+        """See that what is queued goes out."""
         if not self.flushing:
             self.flushing = True
             self.transport.soon(self._flush)
 
     def _flush(self) -> None:
         self.flushing = False
-        pending = self.pending
-        while pending and self.ready and self.open:
-            parts = [pending.popleft()]
-            size = len(parts[0])
-            while pending and len(parts) < BATCH and size + len(pending[0]) <= BATCH_BYTES:
-                size += len(pending[0])
-                parts.append(pending.popleft())
-            self.control(b"D" + frame(parts))
+        while self.ready and self.open and (data := self.outbox.frame()) is not None:
+            self.control(b"D" + data)
 
     def broken(self) -> None:
         """The connection is gone."""
@@ -234,11 +228,11 @@ class MemoryTransport:
         """Run a job in a while."""
         self.network.at(seconds, lambda: job() if self.open else None)
 
-    def connect(self, address: str) -> MemoryLink:
+    def connect(self, address: str, lock: threading.Lock) -> MemoryLink:
         """Open a connection."""
         network = self.network
         network.sequence += 1
-        link = MemoryLink(self, address, b"%d" % network.sequence)
+        link = MemoryLink(self, address, b"%d" % network.sequence, lock)
         network.links[link] = None
         far = link.far
         if far is None or (self.name, far.name) in network.cuts:
@@ -247,10 +241,6 @@ class MemoryTransport:
         else:
             far.incoming[link.rid] = link
         return link
-
-    def queue(self, link: Any, data: bytes) -> None:
-        """Queue one encoded signal for a link, from any thread."""
-        link.pending.append(data)
 
     def push(self, link: Any, urgent: bool) -> None:
         """Let what was queued go out."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from otpy.distribution.codec import DecodeError, encode_signal
+from otpy.distribution.codec import DecodeError, encode_body, encode_signal
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
 from otpy.distribution.delivery import hand_in_frame
 from otpy.distribution.directory import Directory, Entry, Nodes
@@ -20,8 +20,9 @@ from otpy.distribution.transport import MAX_MESSAGE, Handler, Link, Transport
 from otpy.machines.session import PROTOCOL, Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
 from otpy.terms.errors import NodeError, NotSendable
-from otpy.terms.pid import Creation
-from otpy.terms.signals import CallSignal, ReplySignal, Signal
+from otpy.terms.names import At
+from otpy.terms.pid import Creation, Pid
+from otpy.terms.signals import CallSignal, CastSignal, Message, ReplySignal, Signal
 
 LOG = logging.getLogger("otpy.mesh")
 FIRST_RETRY, LAST_RETRY = 0.01, 1.0  # seconds between attempts
@@ -81,19 +82,33 @@ class Mesh:
         """Send a signal to another node, connecting first if it is known."""
         data = encode_signal(signal)
         if len(data) > MAX_MESSAGE:
-            raise NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
+            raise _too_large(data)
         # The lock makes "is it up" and "queue it" one step: else a signal that saw the
         # session down could be overtaken by a later one of the same process that saw it up.
         with self.lock:
             link = self.up.get(node)
             if link is not None:
-                self.wire.queue(link, data)
+                link.outbox.add(data)
             else:
                 self.early.append((node, signal, data))
         if link is not None:
             self.wire.push(link, type(signal) in URGENT)
         else:
             self.wire.soon(self._route_early)
+
+    def stream(self, sender: Pid, dest: Pid | At, cast: bool, body: Any) -> None:
+        """As ``route``, for a message or a cast to a process or a local name of another node."""
+        data = encode_body(body)
+        if len(data) > MAX_MESSAGE:
+            raise _too_large(data)
+        with self.lock:
+            link = self.up.get(dest.node)
+            begins = link is not None and link.outbox.stream(sender, dest, cast, data)
+        if link is None:
+            make = CastSignal if cast else Message
+            self.route(dest.node, make(sender, dest, body))
+        elif begins:
+            self.wire.push(link, False)
 
     def _route_early(self) -> None:
         with self.lock:
@@ -106,7 +121,8 @@ class Mesh:
         if peer is None or name in self.refused or self.stopped:
             self.node.unreachable(signal)
         elif peer.link is not None and name in self.connected:
-            self.wire.queue(peer.link, data)
+            with self.lock:
+                peer.link.outbox.add(data)
             self.wire.push(peer.link, False)
         else:
             peer.waiting.append((signal, data))
@@ -259,7 +275,7 @@ class Mesh:
             return
         if peer.trying:
             return
-        peer.link = link = self.wire.connect(peer.address)
+        peer.link = link = self.wire.connect(peer.address, self.lock)
         peer.session = Session(link.rid)
         if peer.in_id is not None and peer.in_creation is not None:
             peer.session.hello(peer.in_id, peer.in_creation, self.node.clock.now())
@@ -469,11 +485,16 @@ class Mesh:
         with self.lock:
             first.extend(data for name, _, data in self.early if name == peer.name)
             self.early = deque(item for item in self.early if item[0] != peer.name)
-            link.release(first)
+            link.outbox.put_first(first)
+            link.release()
             self.connected[peer.name] = peer
             self.up[peer.name] = link
         self.node.peer_up(creation)
         _tell(peer, True)
+
+
+def _too_large(data: bytes) -> NotSendable:
+    return NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
 
 
 def _tell(peer: Peer, connected: bool) -> None:

@@ -1,11 +1,15 @@
 """The port between the mesh and its sockets: what ``zeromq.py`` and ``memory.py`` both are.
 
-Everything but ``soon``, ``queue`` and ``push`` is called on the transport's own thread, or is
+Everything but ``soon`` and ``push`` is called on the transport's own thread, or is
 the driver's only thread in a simulation; so are the calls of its ``Handler``.
 """
 
+import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from otpy.distribution.outbox import Outbox
 
 BATCH, BATCH_BYTES = 512, 64 * 1024  # messages and bytes that go out as one frame
 MAX_MESSAGE = 16 * 1024 * 1024
@@ -21,8 +25,12 @@ class Link(Protocol):
     def control(self, data: bytes) -> None:
         """Send one control frame, before what is queued."""
 
-    def release(self, first: list[bytes]) -> None:
-        """The session is up: send ``first``, then what ``queue`` brings."""
+    @property
+    def outbox(self) -> "Outbox":
+        """What is to go out once the session is up; ``Transport.push`` follows."""
+
+    def release(self) -> None:
+        """The session is up: what is in the outbox may go."""
 
     def close(self) -> None:
         """Close it, without a word."""
@@ -59,14 +67,11 @@ class Transport(Protocol):
     def later(self, seconds: float, job: Callable[[], None]) -> None:
         """Run a job in a while."""
 
-    def connect(self, address: str) -> Link:
-        """Open a connection to ``tcp://host:port``."""
-
-    def queue(self, link: Link, data: bytes) -> None:
-        """Queue one encoded signal for a link, from any thread; it goes out in order."""
+    def connect(self, address: str, lock: threading.Lock) -> Link:
+        """Open a connection to ``tcp://host:port``; ``lock`` is its outbox's."""
 
     def push(self, link: Link, urgent: bool) -> None:
-        """Let what was queued go out, from any thread; ``urgent``: its sender is about to wait."""
+        """Let what is queued go out, from any thread; ``urgent``: its sender is about to wait."""
 
     def answer(self, rid: bytes, data: bytes) -> None:
         """Send a control frame back to who connected."""

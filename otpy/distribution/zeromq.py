@@ -24,8 +24,8 @@ import zmq
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
-from otpy.distribution.codec import frame
-from otpy.distribution.transport import BATCH, BATCH_BYTES, MAX_MESSAGE, Handler
+from otpy.distribution.outbox import Outbox
+from otpy.distribution.transport import MAX_MESSAGE, Handler
 from otpy.runtime._current import HERE
 from otpy.runtime.ports import Clock
 from otpy.terms.errors import AddressInUse
@@ -42,11 +42,11 @@ WATCHED |= zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
 class ZeroLink:
     """One outgoing connection."""
 
-    def __init__(self, wire: "Wire", address: str, rid: bytes) -> None:
+    def __init__(self, wire: "Wire", address: str, rid: bytes, lock: threading.Lock) -> None:
         self.wire = wire
         self.address = address
         self.rid = rid
-        self.queue: deque[bytes] = deque()
+        self.outbox = Outbox(lock)
         self.stuck: bytes | None = None
         self.ready = self.retrying = False
         self.open = True
@@ -68,15 +68,14 @@ class ZeroLink:
         except zmq.Again:
             self.wire.later(0.005, lambda: self.control(data) if self.open else None)
 
-    def release(self, first: list[bytes]) -> None:
-        """The session is up: send ``first``, then what ``queue`` brings."""
-        self.queue.extendleft(reversed(first))
+    def release(self) -> None:
+        """The session is up: what is in the outbox may go."""
         self.ready = True
         self.wire.dirty[self] = None
 
     def push(self) -> None:
         """Send what is queued, on the calling thread."""
-        while (self.queue or self.stuck) and self.ready:
+        while (self.outbox.queue or self.stuck) and self.ready:
             if not self.lock.acquire(blocking=False):
                 self.wire.wanted(self)  # another thread is at it, and may be through already
                 return
@@ -103,18 +102,12 @@ class ZeroLink:
 
     def _flush(self) -> bool:
         """Send many messages to a frame; whether all are gone. The lock is held."""
-        queue = self.queue
         while True:
             if self.stuck is None:
-                if not queue:
+                data = self.outbox.frame()
+                if data is None:
                     return True
-                parts = [queue.popleft()]
-                size = len(parts[0])
-                while queue and len(parts) < BATCH and size + len(queue[0]) <= BATCH_BYTES:
-                    part = queue.popleft()
-                    size += len(part)
-                    parts.append(part)
-                self.stuck = b"D" + frame(parts)
+                self.stuck = b"D" + data
             try:
                 self.socket.send(self.stuck, zmq.NOBLOCK)
             except zmq.Again:
@@ -216,10 +209,6 @@ class Wire:
         self.jobs.append(job)
         self.ring()
 
-    def queue(self, link: Any, data: bytes) -> None:
-        """Queue one encoded signal for a link; ``push`` comes next."""
-        link.queue.append(data)
-
     def push(self, link: Any, urgent: bool) -> None:
         """Let what is queued go out, at once if the sender waits for the answer."""
         if urgent and ((sched := HERE.sched) is None or not sched.ready):
@@ -259,9 +248,9 @@ class Wire:
         self.sequence += 1
         heapq.heappush(self.alarms, (self.clock.now() + seconds, self.sequence, job))
 
-    def connect(self, address: str) -> ZeroLink:
+    def connect(self, address: str, lock: threading.Lock) -> ZeroLink:
         """Open a connection."""
-        link = ZeroLink(self, address, os.urandom(12))
+        link = ZeroLink(self, address, os.urandom(12), lock)
         self.links[link.fd] = link
         self.monitors[link.monitor] = link
         self.poller.register(link.fd, zmq.POLLIN)

@@ -271,6 +271,19 @@ class Node:
         if pending:
             self._drain(pending)
 
+    def stream(self, me: Process, dest: Pid | At, cast: bool, body: Any) -> None:
+        """A message or a cast of the current process for another node."""
+        router = self.router
+        if router is None:
+            self.unreachable(CastSignal(me.pid, dest, body) if cast else Message(me.pid, dest, body))
+        elif not isinstance(me, LockedProcess):
+            router.stream(me.pid, dest, cast, body)
+        else:
+            with me.gate:
+                if not me.alive:
+                    me.raise_dead()
+                router.stream(me.pid, dest, cast, body)
+
     def put(self, me: Process, proc: Process, item: Any) -> None:
         """An item of the current process for a mailbox of this node."""
         if isinstance(me, LockedProcess):
@@ -319,9 +332,10 @@ class Node:
         """A signal from another node, on the I/O thread."""
         self.signal(signal)
 
-    def inbound_items(self, dest: Pid, items: list[Any]) -> None:
-        """Messages and casts from another node for one process, in order, on the I/O thread."""
-        proc = self.procs.get(dest)
+    def inbound_items(self, dest: Pid | At, items: list[Any]) -> None:
+        """Messages or casts from another node for one process, in order, on the I/O thread."""
+        pid = self.names.table.get(dest.name) if type(dest) is At else dest
+        proc = self.procs.get(pid) if pid is not None else None  # type: ignore[arg-type]
         if proc is not None:
             proc.put_many(items)
 

@@ -65,7 +65,10 @@ def send(dest: Dest, message: T) -> T:
         if proc is not None:
             node.put(me, proc, message)
         elif dest.node != node.name:
-            node.send_signal(me, Message(me.pid, dest, message))
+            node.stream(me, dest, False, message)
+        return message
+    if type(dest) is At and dest.node != node.name:
+        node.stream(me, dest, False, message)
         return message
     if isinstance(dest, (Ref, At)):
         node.send_signal(me, Message(me.pid, dest, message))

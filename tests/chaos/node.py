@@ -111,7 +111,7 @@ def send_aware(node: Node, peer: str, life: int) -> None:
 
 def break_mesh(how: str) -> None:
     """Take a rule of the mesh away."""
-    came_in, route = Mesh.came_in, Mesh.route
+    came_in, stream = Mesh.came_in, Mesh.stream
     count = itertools.count(1)
 
     def stale(self: Mesh, rid: bytes, data: bytes) -> None:
@@ -121,19 +121,19 @@ def break_mesh(how: str) -> None:
         for one in unframe(data[1:]):
             self.node.inbound(one)
 
-    def lossy(self: Mesh, node: str, signal: Any) -> None:
+    def lossy(self: Mesh, *message: Any) -> None:
         if next(count) % 300:
-            route(self, node, signal)
+            stream(self, *message)
 
-    def twice(self: Mesh, node: str, signal: Any) -> None:
-        route(self, node, signal)
+    def twice(self: Mesh, *message: Any) -> None:
+        stream(self, *message)
         if not next(count) % 300:
-            route(self, node, signal)
+            stream(self, *message)
 
     if how == "stale":
         Mesh.came_in = stale  # type: ignore[method-assign]
     else:
-        Mesh.route = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign]
+        Mesh.stream = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign]
 
 
 def obey(mesh: Mesh) -> None:

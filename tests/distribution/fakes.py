@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from otpy.runtime.ports import SystemClock
+from otpy.terms.names import At
 from otpy.terms.pid import Creation, Pid
 from otpy.terms.signals import Message, Signal
 
@@ -30,7 +31,7 @@ class FakeNode:
     def inbound(self, signal: Signal) -> None:
         self._note("inbound", signal.body if isinstance(signal, Message) else signal)
 
-    def inbound_items(self, dest: Pid, items: list[Any]) -> None:
+    def inbound_items(self, dest: Pid | At, items: list[Any]) -> None:
         for item in items:
             self._note("inbound", item)
 
@@ -48,7 +49,7 @@ class FakeNode:
         return Pid(made.started, made.node, made.bits, number)
 
     def send(self, dest: Pid, body: Any) -> None:
-        self.router.route(dest.node, Message(self.pid(), dest, body))
+        self.router.stream(self.pid(), dest, False, body)
 
     def got(self, kind: str = "inbound") -> list[Any]:
         return [what for name, what in list(self.log) if name == kind]

@@ -1,0 +1,87 @@
+"""What waits to go out on one link, in order: signals, and runs of messages to one process.
+
+A run is many messages, or many casts, of one process to another: who they are from and
+for is written once, so that a stream costs little more than its payloads.
+"""
+
+import threading
+from collections import deque
+
+from otpy.distribution.codec import encode_run, frame
+from otpy.distribution.transport import BATCH, BATCH_BYTES
+from otpy.terms.names import At
+from otpy.terms.pid import Pid
+
+
+class Run:
+    """Messages or casts that follow each other without anything between them."""
+
+    __slots__ = ("cast", "dest", "parts", "sender", "size")
+
+    def __init__(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> None:
+        self.sender = sender
+        self.dest = dest
+        self.cast = cast
+        self.parts = [data]
+        self.size = len(data)
+
+
+class Outbox:
+    """The queue of one link. ``lock`` is the mesh's: whoever touches the queue holds it."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.lock = lock
+        self.queue: deque[bytes | Run] = deque()
+        self.run: Run | None = None  # the last one in the queue, while it may still grow
+
+    def add(self, data: bytes) -> None:
+        """Queue one encoded signal. The lock is held."""
+        self.run = None
+        self.queue.append(data)
+
+    def stream(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> bool:
+        """Queue one encoded message or cast; whether it begins a run. The lock is held."""
+        run = self.run
+        if (
+            run is not None
+            and run.dest is dest
+            and run.sender is sender
+            and run.cast is cast
+            and len(run.parts) < BATCH
+            and run.size + len(data) <= BATCH_BYTES
+        ):
+            run.parts.append(data)
+            run.size += len(data)
+            return False
+        self.run = Run(sender, dest, cast, data)
+        self.queue.append(self.run)
+        return True
+
+    def put_first(self, parts: list[bytes]) -> None:
+        """Queue signals before all others. The lock is held."""
+        self.queue.extendleft(reversed(parts))
+
+    def frame(self) -> bytes | None:
+        """Take out as much as goes into one frame, from any thread; None if nothing waits."""
+        queue = self.queue
+        taken: list[bytes | Run] = []
+        size = 0
+        with self.lock:
+            while queue and len(taken) < BATCH:
+                item = queue[0]
+                size += item.size if isinstance(item, Run) else len(item)
+                if taken and size > BATCH_BYTES:
+                    break
+                queue.popleft()
+                taken.append(item)
+                if item is self.run:
+                    self.run = None
+        if not taken:
+            return None
+        return frame([_encoded(item) for item in taken])
+
+
+def _encoded(item: bytes | Run) -> bytes:
+    if isinstance(item, bytes):
+        return item
+    return encode_run(item.sender, item.dest, item.cast, item.parts)
