@@ -370,7 +370,10 @@ def cast(server: Dest, request: Any) -> None:
                 return
             node.put(me, target, Cast(request))
         elif server.node != node.name:
-            node.stream(me, server, True, request)
+            if me.sched is not None and node.router is not None:
+                node.router.stream(me.pid, server, True, request)
+            else:
+                node.stream(me, server, True, request)
         return
     if isinstance(server, At):
         if server.node != node.name:

@@ -66,7 +66,7 @@ class Stream(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
         return [make(self.sender, self.dest, body) for body in self.bodies]
 
 
-_encode = msgspec.msgpack.Encoder().encode
+write = _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
@@ -313,7 +313,7 @@ def decode(data: bytes) -> Any:
 _PAYLOAD = {Message: "body", CallSignal: "request", CastSignal: "request", ReplySignal: "value"}
 _PAYLOAD |= dict.fromkeys((ExitSignal, DownSignal, SpawnedSignal), "reason")
 _PAYLOAD[SpawnSignal] = "args"
-_SIMPLE = frozenset((*SCALARS, Pid, Ref))  # what travels as it is
+SIMPLE = frozenset((*SCALARS, Pid, Ref))  # what travels as it is
 _decode_signal = msgspec.msgpack.Decoder(Signal).decode
 _decode_frame = msgspec.msgpack.Decoder(list[Signal | Stream]).decode
 
@@ -322,7 +322,7 @@ def encode_signal(signal: Signal) -> bytes:
     """The bytes of a signal. Raises ``NotSendable``."""
     name = _PAYLOAD.get(type(signal))
     try:
-        if name is None or type(getattr(signal, name)) in _SIMPLE:
+        if name is None or type(getattr(signal, name)) in SIMPLE:
             return _encode(signal)
     except OverflowError:
         pass  # an int of more than 64 bits: packed below
@@ -335,18 +335,6 @@ def encode_signal(signal: Signal) -> bytes:
         return _encode(msgspec.structs.replace(signal, **{name: packed}))
     except UnicodeEncodeError as error:
         raise _not_unicode(what, error) from None
-
-
-def encode_body(body: Any) -> bytes:
-    """The bytes of a message, or of a cast's request, alone. Raises ``NotSendable``."""
-    try:
-        if type(body) in _SIMPLE:
-            return _encode(body)
-    except OverflowError:
-        pass  # an int of more than 64 bits: packed below
-    except UnicodeEncodeError as error:
-        raise _not_unicode("message", error) from None
-    return encode(body)
 
 
 _RUN = (b"\x95\x0d", b"\xdd")  # an array of five that begins with the tag; an array of many
@@ -423,6 +411,7 @@ def unframe(data: bytes) -> list[Signal]:
 
 __all__ = [
     "PLAIN",
+    "SIMPLE",
     "DecodeError",
     "From",
     "Stream",
@@ -431,7 +420,6 @@ __all__ = [
     "decode",
     "decode_signal",
     "encode",
-    "encode_body",
     "encode_run",
     "encode_signal",
     "frame",
@@ -439,4 +427,5 @@ __all__ = [
     "open_signal",
     "read_frame",
     "unframe",
+    "write",
 ]

@@ -242,10 +242,12 @@ class MemoryTransport:
             far.incoming[link.rid] = link
         return link
 
-    def push(self, link: Any, urgent: bool) -> None:
-        """Let what was queued go out."""
+    def push(self, link: Any) -> None:
+        """Let what is queued go out, on the network's thread."""
         if link.ready:
             link.wanted()
+
+    send = push
 
     def arrived(self, link: MemoryLink, data: bytes) -> None:
         """A frame from a node that connected here."""

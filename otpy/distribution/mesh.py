@@ -11,13 +11,15 @@ from typing import Any
 
 import msgspec
 
-from otpy.distribution.codec import DecodeError, encode_body, encode_signal
+from otpy.distribution.codec import SIMPLE, DecodeError, encode, encode_signal, write
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
 from otpy.distribution.delivery import hand_in_frame
 from otpy.distribution.directory import Directory, Entry, Nodes
 from otpy.distribution.memory import Network
+from otpy.distribution.outbox import EACH
 from otpy.distribution.transport import MAX_MESSAGE, Handler, Link, Transport
 from otpy.machines.session import PROTOCOL, Deliver, Down, Effect, Session, Up
+from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
 from otpy.terms.errors import NodeError, NotSendable
 from otpy.terms.names import At
@@ -91,24 +93,38 @@ class Mesh:
                 link.outbox.add(data)
             else:
                 self.early.append((node, signal, data))
-        if link is not None:
-            self.wire.push(link, type(signal) in URGENT)
-        else:
+        if link is None:
             self.wire.soon(self._route_early)
+        elif type(signal) in URGENT and ((sched := HERE.sched) is None or not sched.ready):
+            self.wire.send(link)
+        else:
+            self.wire.push(link)
 
     def stream(self, sender: Pid, dest: Pid | At, cast: bool, body: Any) -> None:
         """As ``route``, for a message or a cast to a process or a local name of another node."""
-        data = encode_body(body)
-        if len(data) > MAX_MESSAGE:
-            raise _too_large(data)
+        try:
+            data = write(body) if type(body) in SIMPLE else encode(body)
+        except (OverflowError, UnicodeEncodeError):
+            data = encode(body)  # an int of more than 64 bits, or what cannot be sent
         with self.lock:
-            link = self.up.get(dest.node)
-            begins = link is not None and link.outbox.stream(sender, dest, cast, data)
+            link, run = self.up.get(dest.node), None
+            if link is not None:
+                run = link.outbox.run
+                if run is not None and run.dest is dest and run.sender is sender:
+                    if run.cast is cast and run.room >= len(data):
+                        run.parts.append(data)
+                        run.room -= len(data) + EACH
+                        return
+                if len(data) > MAX_MESSAGE:
+                    raise _too_large(data)
+                link.outbox.begin(sender, dest, cast, data)
         if link is None:
             make = CastSignal if cast else Message
             self.route(dest.node, make(sender, dest, body))
-        elif begins:
-            self.wire.push(link, False)
+        elif run is None:
+            self.wire.push(link)
+        else:
+            self.wire.send(link)  # a frame is full: the I/O thread would fight for the GIL
 
     def _route_early(self) -> None:
         with self.lock:
@@ -123,7 +139,7 @@ class Mesh:
         elif peer.link is not None and name in self.connected:
             with self.lock:
                 peer.link.outbox.add(data)
-            self.wire.push(peer.link, False)
+            self.wire.push(peer.link)
         else:
             peer.waiting.append((signal, data))
             self._try(peer)

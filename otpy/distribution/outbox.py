@@ -13,17 +13,23 @@ from otpy.terms.names import At
 from otpy.terms.pid import Pid
 
 
-class Run:
-    """Messages or casts that follow each other without anything between them."""
+EACH = 128  # bytes of a run that a message counts for beside its own
 
-    __slots__ = ("cast", "dest", "parts", "sender", "size")
+
+class Run:
+    """Messages or casts that follow each other without anything between them.
+
+    While it is the outbox's ``run`` more may be appended, until ``room`` is used up.
+    """
+
+    __slots__ = ("cast", "dest", "parts", "room", "sender")
 
     def __init__(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> None:
         self.sender = sender
         self.dest = dest
         self.cast = cast
         self.parts = [data]
-        self.size = len(data)
+        self.room = BATCH_BYTES - len(data) - EACH
 
 
 class Outbox:
@@ -39,23 +45,10 @@ class Outbox:
         self.run = None
         self.queue.append(data)
 
-    def stream(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> bool:
-        """Queue one encoded message or cast; whether it begins a run. The lock is held."""
-        run = self.run
-        if (
-            run is not None
-            and run.dest is dest
-            and run.sender is sender
-            and run.cast is cast
-            and len(run.parts) < BATCH
-            and run.size + len(data) <= BATCH_BYTES
-        ):
-            run.parts.append(data)
-            run.size += len(data)
-            return False
+    def begin(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> None:
+        """Queue one encoded message or cast, as the first of a run. The lock is held."""
         self.run = Run(sender, dest, cast, data)
         self.queue.append(self.run)
-        return True
 
     def put_first(self, parts: list[bytes]) -> None:
         """Queue signals before all others. The lock is held."""
@@ -69,7 +62,7 @@ class Outbox:
         with self.lock:
             while queue and len(taken) < BATCH:
                 item = queue[0]
-                size += item.size if isinstance(item, Run) else len(item)
+                size += BATCH_BYTES - item.room if isinstance(item, Run) else len(item)
                 if taken and size > BATCH_BYTES:
                     break
                 queue.popleft()

@@ -1,6 +1,6 @@
 """The port between the mesh and its sockets: what ``zeromq.py`` and ``memory.py`` both are.
 
-Everything but ``soon`` and ``push`` is called on the transport's own thread, or is
+Everything but ``soon``, ``push`` and ``send`` is called on the transport's own thread, or is
 the driver's only thread in a simulation; so are the calls of its ``Handler``.
 """
 
@@ -70,8 +70,11 @@ class Transport(Protocol):
     def connect(self, address: str, lock: threading.Lock) -> Link:
         """Open a connection to ``tcp://host:port``; ``lock`` is its outbox's."""
 
-    def push(self, link: Link, urgent: bool) -> None:
-        """Let what is queued go out, from any thread; ``urgent``: its sender is about to wait."""
+    def push(self, link: Link) -> None:
+        """Let what is queued go out soon, from any thread."""
+
+    def send(self, link: Link) -> None:
+        """Send what is queued now, on the calling thread if that can be."""
 
     def answer(self, rid: bytes, data: bytes) -> None:
         """Send a control frame back to who connected."""

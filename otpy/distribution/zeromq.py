@@ -26,7 +26,6 @@ from zmq.utils.monitor import recv_monitor_message
 
 from otpy.distribution.outbox import Outbox
 from otpy.distribution.transport import MAX_MESSAGE, Handler
-from otpy.runtime._current import HERE
 from otpy.runtime.ports import Clock
 from otpy.terms.errors import AddressInUse
 
@@ -77,7 +76,7 @@ class ZeroLink:
         """Send what is queued, on the calling thread."""
         while (self.outbox.queue or self.stuck) and self.ready:
             if not self.lock.acquire(blocking=False):
-                self.wire.wanted(self)  # another thread is at it, and may be through already
+                self.wire.push(self)  # another thread is at it, and may be through already
                 return
             try:
                 if not self.open:
@@ -209,18 +208,14 @@ class Wire:
         self.jobs.append(job)
         self.ring()
 
-    def push(self, link: Any, urgent: bool) -> None:
-        """Let what is queued go out, at once if the sender waits for the answer."""
-        if urgent and ((sched := HERE.sched) is None or not sched.ready):
-            link.push()
-        else:
-            self.dirty[link] = None
-            self.ring()
-
-    def wanted(self, link: ZeroLink) -> None:
-        """The I/O thread is to send what a link has queued."""
+    def push(self, link: Any) -> None:
+        """Let the I/O thread send what a link has queued."""
         self.dirty[link] = None
         self.ring()
+
+    def send(self, link: Any) -> None:
+        """Send what a link has queued, on this thread."""
+        link.push()
 
     def ring(self) -> None:
         """Wake the thread if it may be asleep."""
