@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -35,6 +35,7 @@ from otpy.terms.signals import (
     Message,
     ReplySignal,
     Signal,
+    SpawnedSignal,
     SpawnSignal,
 )
 
@@ -54,12 +55,12 @@ class Peer:
     session: Session | None = None
     in_id: bytes | None = None
     in_creation: Creation | None = None
-    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque)
+    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque[tuple[Signal, bytes]])
     retry: float = FIRST_RETRY
     trying: bool = False
     complained: bool = False
     told: bool = False  # another node named it; perhaps no entry of our directory does
-    wanted: list[Callable[[bool], None]] = field(default_factory=list)
+    wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
 
 
 class Mesh:
@@ -466,6 +467,8 @@ class Mesh:
                     if was_up and creation is not None:
                         LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
                         self.node.peer_down(creation, reason)
+                case _:
+                    assert_never(effect)
 
     def _hand_in(self, peer: Peer, signal: Signal) -> None:
         try:
@@ -480,7 +483,11 @@ class Mesh:
         """What carries a payload that cannot be read here: its sender hears, or its reader."""
         why: str
         match signal:
-            case ExitSignal(reason=Unreadable(why)) | DownSignal(reason=Unreadable(why)):
+            case (
+                ExitSignal(reason=Unreadable(why))
+                | DownSignal(reason=Unreadable(why))
+                | SpawnedSignal(reason=Unreadable(why))
+            ):
                 self.node.inbound(msgspec.structs.replace(signal, reason=("unreadable", why)))
             case ReplySignal(dest, ref, _, Unreadable(why)):
                 self.node.inbound(ReplySignal(dest, ref, False, ("unreadable", why)))
@@ -490,6 +497,8 @@ class Mesh:
                 self.node.signal(ReplySignal(sender, ref, False, ("unreadable", why)))
             case Message(body=Unreadable(why)) | CastSignal(request=Unreadable(why)):
                 self.node.events.emit("message_unreadable", peer=peer.name, why=why)
+            case _:
+                raise AssertionError(f"{signal!r} carries nothing unreadable")
         LOG.error("%s: %s of %s: %s", self.node.name, type(signal).__name__, peer.name, why)
 
     def _came_up(self, peer: Peer, creation: Creation) -> None:
