@@ -17,6 +17,7 @@ class Link(Protocol):
     @property
     def rid(self) -> bytes:
         """The id under which the other side knows it; drawn anew for each connection."""
+        ...
 
     def control(self, data: bytes) -> None:
         """Send one control frame, before what is queued."""
@@ -46,6 +47,7 @@ class Transport(Protocol):
 
     def bind(self, host: str, port: int) -> int:
         """Listen; the port, a free one for 0. Raises ``AddressInUse``."""
+        ...
 
     def start(self, name: str) -> None:
         """Begin to work."""
@@ -61,6 +63,7 @@ class Transport(Protocol):
 
     def connect(self, address: str) -> Link:
         """Open a connection to ``tcp://host:port``."""
+        ...
 
     def queue(self, link: Link, data: bytes) -> None:
         """Queue one encoded signal for a link, from any thread; it goes out in order."""

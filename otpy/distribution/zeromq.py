@@ -27,9 +27,14 @@ from otpy.terms.errors import AddressInUse
 LOG = logging.getLogger("otpy.mesh")
 READS = 256  # messages read from one socket before the others are looked at
 ZAP = "inproc://zeromq.zap.01"
-WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-WATCHED |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-WATCHED |= zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
+WATCHED = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_CONNECT_RETRIED
+)
 
 
 class ZeroLink:
@@ -44,7 +49,7 @@ class ZeroLink:
         self.ready = False
         self.open = True
         self.socket: Any = wire.dealer(rid)
-        self.monitor: Any = self.socket.get_monitor_socket(WATCHED)
+        self.monitor: zmq.Socket[bytes] = self.socket.get_monitor_socket(WATCHED)
         try:
             self.socket.connect(address)
         except zmq.ZMQError:  # not an address: it came from a peer, or from the user
@@ -299,7 +304,7 @@ class Wire:
 
     def _read_monitor(self, link: ZeroLink) -> None:
         try:
-            event = recv_monitor_message(link.monitor, zmq.NOBLOCK)["event"]
+            event: int = recv_monitor_message(link.monitor, zmq.NOBLOCK)["event"]
         except zmq.Again:
             return
         refused = event not in (

@@ -58,7 +58,7 @@ class Session:
     peer: Creation | None = None
     heard: float = 0.0
     ended: bool = False
-    kept: list[bytes] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list[bytes])
 
     @property
     def up(self) -> bool:
