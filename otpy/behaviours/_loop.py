@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from otpy.behaviours import _standby, _system
 from otpy.behaviours._report import report_termination
-from otpy.behaviours.results import UNSET, Ignore, NoReply, Ok, Reply, Stop
+from otpy.behaviours.results import (
+    UNSET,
+    CallResult,
+    Ignore,
+    InitResult,
+    Next,
+    NoReply,
+    Ok,
+    Reply,
+    Stop,
+)
 from otpy.runtime._current import HERE
 from otpy.runtime.body import reason_of
 from otpy.runtime.mail import Call, Cast, From, System
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.gen_server import GenServer
 
 TIMEOUT = Timeout()
+type_of: Callable[[Any], type[Any]] = type  # to a checker, ``type`` of any value is unknown
 
 
 def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
@@ -128,18 +139,18 @@ class Loop:
             report_termination(self, reason_of(error), error, None)
         raise ProcessExit(reason_of(error)) from None
 
-    def _init_done(self, result: Any) -> Any:
+    def _init_done(self, result: InitResult[Any]) -> Any:
         if isinstance(result, Ok):
             self.state = result.state
-            self._tell_starter(True, self.proc.pid)
+            self.tell_starter(True, self.proc.pid)
             return self._after(result)
         if isinstance(result, Ignore):
-            self._quit(NORMAL, result)
+            self.quit(NORMAL, result)
         if isinstance(result, Stop):
-            self._quit(result.reason, result.reason)
-        self._quit(("bad_return_value", result), ("bad_return_value", result))
+            self.quit(result.reason, result.reason)
+        self.quit(("bad_return_value", result), ("bad_return_value", result))
 
-    def _quit(self, reason: Any, told: Any) -> NoReturn:
+    def quit(self, reason: Any, told: Any) -> NoReturn:
         """End before the loop has begun; the name is free when the starter hears of it."""
         proc, starter = self.proc, self.starter
         proc.handling = None
@@ -152,7 +163,8 @@ class Loop:
         proc.node.emit(effects)
         raise ProcessExit(reason)
 
-    def _tell_starter(self, ok: bool, value: Any) -> None:
+    def tell_starter(self, ok: bool, value: Any) -> None:
+        """Answer whoever waits for the start; once."""
         self.proc.handling = None
         starter, self.starter = self.starter, None
         if starter is not None:
@@ -162,12 +174,12 @@ class Loop:
 
     def handle(self, item: Any) -> Any:
         """Handle one item of the mailbox."""
-        kind = type(item)
+        kind = type_of(item)
         if self.special and not self._special(item, kind):
             return None
         if kind is Cast:
             try:
-                result: Any = self.handle_cast(item.request, self.state)
+                result: Next[Any] = self.handle_cast(item.request, self.state)
             except BaseException as error:  # noqa: BLE001 - ends this process, with a report
                 self.crash(error, item)
             if type(result) is NoReply and result.continue_ is UNSET and result.timeout is None:
@@ -194,7 +206,7 @@ class Loop:
         self.idle_timeout = None
         return self._run(self.module.handle_info, TIMEOUT, TIMEOUT)
 
-    def _special(self, item: Any, kind: type) -> bool:
+    def _special(self, item: Any, kind: type[Any]) -> bool:
         """Suspended, in standby or debugged: whether the item is to be handled now."""
         if self.debug is not None and kind is not System:
             self.debug.saw(self, item)
@@ -214,7 +226,7 @@ class Loop:
         from_ = item.from_
         proc.handling = from_
         try:
-            result: Any = self.handle_call(item.request, from_, self.state)
+            result: CallResult[Any] = self.handle_call(item.request, from_, self.state)
         except BaseException as error:  # noqa: BLE001 - ends this process, with a report
             self.crash(error, item)
         if type(result) is Reply:
@@ -239,7 +251,7 @@ class Loop:
         if again is not None:
             await again
 
-    def _call_done(self, result: Any, item: Call) -> Any:
+    def _call_done(self, result: CallResult[Any], item: Call) -> Any:
         proc = self.proc
         from_ = item.from_
         if isinstance(result, Reply):
@@ -284,7 +296,7 @@ class Loop:
         if again is not None:
             await again
 
-    def _done(self, result: Any, item: Any) -> Any:
+    def _done(self, result: Next[Any], item: Any) -> Any:
         if result is None:
             self.idle_timeout = None
             return None

@@ -54,10 +54,10 @@ def take_name(loop: "Loop") -> bool:
     holder = service.whereis_name(key)
     restart = proc.standby_allowed
     if not restart or restart == "temporary" or getattr(service, "scope", "node") != "cluster":
-        loop._quit(NORMAL, ("already_started", holder))
+        loop.quit(NORMAL, ("already_started", holder))
     loop.standby = Standby(holder, restart)
     _watch(loop, service, key)
-    loop._tell_starter(True, proc.pid)
+    loop.tell_starter(True, proc.pid)
     return False
 
 

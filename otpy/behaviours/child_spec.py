@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from otpy.terms.errors import BadChildSpec
+from otpy.terms.reasons import is_tuple
 
 RESTARTS = ("permanent", "transient", "temporary")
 TYPES = ("worker", "supervisor")
@@ -97,16 +98,17 @@ def _made(child: Any) -> ChildSpec:
     if isinstance(child, ChildSpec):
         return child
     if isinstance(child, Mapping):
-        for key in child:
+        given = cast("Mapping[str, Any]", child)
+        for key in given:
             if key not in _KEYS:
                 raise _unknown_key(key)
         for key in ("id", "start"):
-            if key not in child:
+            if key not in given:
                 raise BadChildSpec(
-                    f"missing_{key}", f"the child spec {dict(child)!r} has no {key!r}"
+                    f"missing_{key}", f"the child spec {dict(given)!r} has no {key!r}"
                 )
-        return ChildSpec(**child)
-    module, arg = child if isinstance(child, tuple) and len(child) == 2 else (child, None)
+        return ChildSpec(**given)
+    module, arg = child if is_tuple(child) and len(child) == 2 else (child, None)
     make = getattr(module, "child_spec", None)
     if not isinstance(module, type) or make is None:
         raise BadChildSpec(

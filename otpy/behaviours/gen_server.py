@@ -15,7 +15,7 @@ from otpy.behaviours.results import CallResult, Ignore, InitResult, Next
 from otpy.runtime._current import HERE, current
 from otpy.runtime.mail import Call, Cast, From
 from otpy.runtime.process import Dest, launch, where
-from otpy.runtime.record import ANY, REPLY, RUNNING, Process
+from otpy.runtime.record import ANY, NO_REPLY, REPLY, RUNNING, Process
 from otpy.terms.errors import (
     AlreadyStarted,
     BadArgument,
@@ -31,7 +31,7 @@ from otpy.terms.errors import (
 from otpy.terms.messages import Exit
 from otpy.terms.names import At, Global, Via
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NORMAL
+from otpy.terms.reasons import NORMAL, is_tuple
 from otpy.terms.signals import CallSignal, CancelCallSignal, CastSignal
 
 S = TypeVar("S")
@@ -79,23 +79,23 @@ class GenServer(Generic[S]):
         elif green is not None:
             cls.kind = "green" if green else "thread"
 
-    def init(self, arg: Any) -> Any:
+    def init(self, arg: Any, /) -> Any:
         """Make the first state: ``Ok(state)``, ``IGNORE`` or ``Stop(reason)``."""
         raise NotImplementedError(f"{type(self).__name__} has no init")
 
-    def handle_call(self, request: Any, from_: From, state: S) -> Any:
+    def handle_call(self, request: Any, from_: From, state: S, /) -> Any:
         """Answer a call: ``Reply``, ``NoReply`` (and ``reply`` later) or ``Stop``."""
         raise RuntimeError(
             f"attempted to call GenServer {_me()} but no handle_call clause was provided"
         )
 
-    def handle_cast(self, request: Any, state: S) -> Any:
+    def handle_cast(self, request: Any, state: S, /) -> Any:
         """Handle a cast: ``NoReply``, ``Stop``, or None for unchanged."""
         raise RuntimeError(
             f"attempted to cast GenServer {_me()} but no handle_cast clause was provided"
         )
 
-    def handle_info(self, message: Any, state: S) -> Any:
+    def handle_info(self, message: Any, state: S, /) -> Any:
         """Handle any other message: ``NoReply``, ``Stop``, or None for unchanged."""
         LOG.error(
             "%s %s received unexpected message in handle_info: %r",
@@ -104,28 +104,29 @@ class GenServer(Generic[S]):
             message,
         )
 
-    def handle_continue(self, arg: Any, state: S) -> Any:
+    def handle_continue(self, arg: Any, state: S, /) -> Any:
         """Do what ``continue_=arg`` of a result asked for, before any other message."""
         raise RuntimeError(f"GenServer {_me()} was told to continue but has no handle_continue")
 
-    def terminate(self, reason: Any, state: S) -> None:
+    def terminate(self, reason: Any, state: S, /) -> None:
         """Clean up. Runs on ``Stop``, on an exception, and on exit signals if it traps exits."""
 
-    def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+    def format_status(self, why: str, status: dict[str, Any], /) -> dict[str, Any]:
         """Change what status and crash reports show; ``why`` is "normal" or "terminate"."""
         return status
 
     @classmethod
-    def start_link(cls, arg: Any) -> Pid:
+    def start_link(cls, arg: Any, /) -> Pid:
         """Start it without a name; override to give one."""
         return start_link(cls, arg)
 
     @classmethod
-    def child_spec(cls, arg: Any) -> Any:
+    def child_spec(cls, arg: Any, /) -> Any:
         """The child specification for a supervisor."""
         from otpy.behaviours.child_spec import ChildSpec
 
-        return ChildSpec(**{"id": cls, "start": (cls.start_link, (arg,)), **cls.child_options})
+        base: dict[str, Any] = {"id": cls, "start": (cls.start_link, (arg,))}
+        return ChildSpec(**{**base, **cls.child_options})
 
 
 def _me() -> str:
@@ -181,7 +182,7 @@ def _start(
     if me.node.state != "running":
         me.node.check()
     tag = next(me.node.numbers)
-    me.reply = None
+    me.reply = NO_REPLY
     me.call_tag = tag
     local = name if isinstance(name, (str, type)) else None
     starter = From(me.pid, tag, me.pid)
@@ -233,7 +234,7 @@ def _await_start(me: Process, proc: Process, timeout: float | None, link: bool) 
         raise StartError("timeout", f"init took longer than {timeout} seconds")
     if isinstance(value, Ignore):
         raise Ignored()
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == "already_started":
+    if is_tuple(value) and len(value) == 2 and value[0] == "already_started":
         raise AlreadyStarted(value[1])
     raise StartError(value)
 
@@ -276,12 +277,12 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
     if not me.alive:
         me.raise_dead()
     node = me.node
-    pid = server if type(server) is Pid else _resolve(me, server, request, timeout)
+    pid = server if type(server) is Pid else resolve(me, server, request, timeout)
     target = node.procs.get(pid)  # type: ignore[arg-type]  # an At is simply not found
     if target is me:
-        raise _call_exit("calling_self", server, request, timeout)
+        raise call_exit("calling_self", server, request, timeout)
     tag = next(node.numbers)
-    me.reply = None
+    me.reply = NO_REPLY
     me.call_tag = tag
     sched = me.sched
     if sched is not None and target is not None and target.sched is sched:
@@ -298,17 +299,17 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
     while me.reply is None:
         me.park(REPLY, deadline)
         if me.reply is None and deadline is not None and node.clock.now() >= deadline:
-            _give_up(me, pid, tag)
+            cancel_call(me, pid, tag)
             if me.reply is None:
                 raise CallTimeout("timeout", ("gen_server", "call", (server, request, timeout)))
     ok, value = me.reply
     me.reply = None
     if ok:
         return value
-    raise _call_exit(value, server, request, timeout)
+    raise call_exit(value, server, request, timeout)
 
 
-def _give_up(me: Process, dest: Pid | At, tag: int) -> None:
+def cancel_call(me: Process, dest: Pid | At, tag: int) -> None:
     """Nobody waits for the answer any more; the server forgets who asked."""
     with me.owned:
         me.call_tag = 0
@@ -317,11 +318,13 @@ def _give_up(me: Process, dest: Pid | At, tag: int) -> None:
     me.node.send_signal(me, CancelCallSignal(made, dest, ref))
 
 
-def _call_exit(reason: Any, server: Any, request: Any, timeout: float | None) -> CallExit:
+def call_exit(reason: Any, server: Any, request: Any, timeout: float | None) -> CallExit:
+    """What a call raises that ended with ``reason``."""
     return CallExit(reason, ("gen_server", "call", (server, request, timeout)))
 
 
-def _resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pid | At:
+def resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pid | At:
+    """Where a call goes. Raises ``CallExit("noproc")`` when nobody has the name."""
     if isinstance(server, At):
         if server.node != me.node.name:
             return server
@@ -329,24 +332,24 @@ def _resolve(me: Process, server: Any, request: Any, timeout: float | None) -> P
     else:
         found = where(me, server)
     if found is None:
-        raise _call_exit("noproc", server, request, timeout)
+        raise call_exit("noproc", server, request, timeout)
     return found
 
 
 def system(server: Dest, kind: str, request: Any = None, timeout: float | None = 5.0) -> Any:
     """A request of the ``sys`` protocol; as ``call`` otherwise."""
     me = current()
-    pid = _resolve(me, server, request, timeout) if type(server) is not Pid else server
+    pid = resolve(me, server, request, timeout) if type(server) is not Pid else server
     if pid == me.pid:
         raise CallExit("calling_self", ("sys", kind, (server, request)))
     made = me.pid
     tag = next(me.node.numbers)
-    me.reply = None
+    me.reply = NO_REPLY
     me.call_tag = tag
     me.call_to = pid
     ref = Ref(made.started, made.node, made.bits, tag, made.number)
     me.node.send_signal(me, CallSignal(made, pid, ref, kind, request))
-    ok, value = _await_reply(me, timeout, lambda: _give_up(me, pid, tag))
+    ok, value = _await_reply(me, timeout, lambda: cancel_call(me, pid, tag))
     if ok:
         return value
     if value is _TIMED_OUT:

@@ -39,7 +39,7 @@ from otpy.terms.errors import (
 from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
+from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown, is_tuple
 
 LOG = logging.getLogger("otpy.supervisor")
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
@@ -132,16 +132,20 @@ def _check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
 class Supervisor(GenServer[Restarts], kernel=True):
     """A module-based supervisor: ``init(arg)`` returns ``supervisor.init(children, ...)``."""
 
-    def init(self, arg: Any) -> Any:
+    def init(self, arg: Any, /) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no init")
 
     @classmethod
-    def start_link(cls, arg: Any = None) -> Pid:
+    def start_link(cls, arg: Any = None, /) -> Pid:
         return start_link(cls, arg)
 
     @classmethod
-    def child_spec(cls, arg: Any) -> ChildSpec:
-        base = {"id": cls, "start": (cls.start_link, (arg,)), "type": "supervisor"}
+    def child_spec(cls, arg: Any, /) -> ChildSpec:
+        base: dict[str, Any] = {
+            "id": cls,
+            "start": (cls.start_link, (arg,)),
+            "type": "supervisor",
+        }
         return ChildSpec(**{**base, **cls.child_options})
 
 
@@ -302,7 +306,7 @@ def _start(child: Child) -> tuple[bool, Any]:
         return True, (result, None)
     if isinstance(result, Ignore) or result is None:
         return True, (None, None)
-    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Pid):
+    if is_tuple(result) and len(result) == 2 and isinstance(result[0], Pid):
         return True, result
     return False, result
 
@@ -456,11 +460,11 @@ def _done(answer: tuple[bool, Any]) -> Any:
     ok, value = answer
     if ok:
         return value
-    if isinstance(value, tuple) and value[0] == "already_started":
+    if is_tuple(value) and value[0] == "already_started":
         raise AlreadyStarted(value[1])
-    if isinstance(value, tuple) and value[0] == "start":
+    if is_tuple(value) and value[0] == "start":
         raise StartError(value[1])
-    if isinstance(value, tuple) and value[0] == "bad_spec":
+    if is_tuple(value) and value[0] == "bad_spec":
         raise BadChildSpec(value[1], value[2])
     raise ChildError(value)
 

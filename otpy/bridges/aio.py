@@ -5,15 +5,15 @@ process of its own on the default node (or on ``node=``) for as long as it takes
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from otpy.behaviours import gen_server
 from otpy.runtime._current import IN_TASK
 from otpy.runtime.node import Node
-from otpy.runtime.process import Dest, _check_seconds, _scan
-from otpy.runtime.record import ANY, REPLY
+from otpy.runtime.process import Dest, check_seconds, scan
+from otpy.runtime.record import ANY, NO_REPLY, REPLY
 from otpy.runtime.tasks import TaskProcess
 from otpy.terms.errors import CallExit, CallTimeout, ReceiveTimeout
 from otpy.terms.pid import Ref
@@ -21,7 +21,7 @@ from otpy.terms.signals import CallSignal
 
 
 @asynccontextmanager
-async def _me(node: Node | None = None) -> AsyncIterator[TaskProcess]:
+async def _me(node: Node | None = None) -> AsyncGenerator[TaskProcess, None]:
     proc = IN_TASK.get()
     if isinstance(proc, TaskProcess) and proc.task is asyncio.current_task():
         if not proc.alive:
@@ -68,12 +68,12 @@ async def _ask(
     kind: str, server: Dest, request: Any, timeout: float | None, node: Node | None
 ) -> Any:
     async with _me(node) as me:
-        pid = gen_server._resolve(me, server, request, timeout)
+        pid = gen_server.resolve(me, server, request, timeout)
         if pid == me.pid:
-            raise gen_server._call_exit("calling_self", server, request, timeout)
+            raise gen_server.call_exit("calling_self", server, request, timeout)
         made, home = me.pid, me.node
         tag = next(home.numbers)
-        me.reply = None
+        me.reply = NO_REPLY
         me.call_tag = tag
         me.call_to = pid
         ref = Ref(made.started, made.node, made.bits, tag, made.number)
@@ -82,14 +82,14 @@ async def _ask(
         while me.reply is None:
             await me.wait(REPLY, deadline)
             if me.reply is None and deadline is not None and home.clock.now() >= deadline:
-                gen_server._give_up(me, pid, tag)
+                gen_server.cancel_call(me, pid, tag)
                 if me.reply is None:
                     raise CallTimeout("timeout", ("gen_server", kind, (server, request, timeout)))
         ok, value = me.reply
         me.reply = None
         if ok:
             return value
-        raise gen_server._call_exit(value, server, request, timeout)
+        raise gen_server.call_exit(value, server, request, timeout)
 
 
 async def receive(
@@ -97,13 +97,13 @@ async def receive(
 ) -> Any:
     """``process.receive`` in an async process. Raises ``ReceiveTimeout``."""
     if timeout is not None:
-        _check_seconds("timeout", timeout)
+        check_seconds("timeout", timeout)
     async with _me() as me:
         now = me.node.clock.now
         deadline = None if timeout is None else now() + timeout
         seen = 0
         while True:
-            found, item, seen = _scan(me, seen, types, where)
+            found, item, seen = scan(me, seen, types, where)
             if found:
                 return item
             if deadline is not None and now() >= deadline:
@@ -113,7 +113,7 @@ async def receive(
 
 async def sleep(seconds: float) -> None:
     """``process.sleep``; ends at once when the process is ended from outside."""
-    _check_seconds("seconds", seconds)
+    check_seconds("seconds", seconds)
     async with _me() as me:
         now = me.node.clock.now
         deadline = now() + seconds

@@ -8,6 +8,9 @@ turned into its end, because Pykka answers a ``BaseException`` by stopping every
 actor of the interpreter.
 """
 
+# pyright: reportPrivateUsage=false
+# Pykka has no public hooks around an actor's loop.
+
 import sys
 from collections.abc import Callable
 from typing import Any

@@ -6,7 +6,7 @@ from then on ``name=Global(...)`` works there.
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from otpy.behaviours import gen_server
 from otpy.behaviours.gen_server import GenServer
@@ -35,6 +35,7 @@ from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegister
 from otpy.terms.messages import Down, NameFree, NodeDown, NodeUp
 from otpy.terms.names import At, Global
 from otpy.terms.pid import Pid, Ref
+from otpy.terms.reasons import is_tuple
 from otpy.terms.signals import Message
 
 SERVER = "global_name_server"
@@ -133,6 +134,8 @@ class _State:
                     process.send(pid, message)
                 case Resolve(name, first, second, resolver):
                     _resolve(me.pid, name, first, second, resolver)
+                case _:
+                    assert_never(effect)
 
     def down(self, ref: Ref, pid: Any, reason: Any) -> None:
         """A watched process ended."""
@@ -337,7 +340,7 @@ def set_lock(
 
 
 def _checked_lock(lock: Any) -> LockId:
-    if not (isinstance(lock, tuple) and len(lock) == 2):
+    if not (is_tuple(lock) and len(lock) == 2):
         raise BadArgument(f"lock {lock!r}; expected (resource, requester)")
     return lock
 

@@ -38,6 +38,8 @@ MAX_DEPTH = 200
 MAX_BATCH = 64 * 1024
 SCALARS = (str, int, float, bool, bytes, type(None))
 _SMALL = 2**63
+_type_of: Callable[[Any], type[Any]] = type  # to a checker, ``type`` of any value is unknown
+_new: Callable[[Any], Any] = object.__new__
 
 TUPLE, LIST, DICT, SET, FROZENSET, PID, REF, BIG, NAMED, DATA, ENUM, TEXT, BYTEARRAY = range(13)
 
@@ -71,7 +73,7 @@ _decode = msgspec.msgpack.Decoder().decode
 
 
 def _pack(value: Any, path: str, depth: int) -> Any:
-    kind = type(value)
+    kind = _type_of(value)
     if kind in PLAIN:
         if kind is int and not -_SMALL <= value < _SMALL:
             return [BIG, hex(value)]
@@ -93,7 +95,7 @@ def _items(tag: int) -> Callable[[Any, str, int], list[Any]]:
     def pack(value: Any, path: str, depth: int) -> list[Any]:
         packed: list[Any] = [tag]
         for number, item in enumerate(value):
-            kind = type(item)
+            kind = _type_of(item)
             if kind in PLAIN and (kind is not int or -_SMALL <= item < _SMALL):
                 packed.append(item)
             else:
@@ -150,7 +152,7 @@ def _named(value: Any, path: str) -> str:
     return f"{module}:{name}"
 
 
-def _pack_other(value: Any, kind: type, path: str, depth: int) -> list[Any]:
+def _pack_other(value: Any, kind: type[Any], path: str, depth: int) -> list[Any]:
     if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         return [NAMED, _named(value, path)]
     if isinstance(value, enum.Enum):
@@ -175,12 +177,13 @@ def _fields(kind: type) -> tuple[str, ...] | None:
     if kind in _known_fields:
         return _known_fields[kind]
     names: tuple[str, ...] | None = None
+    named: Any = getattr(kind, "_fields", None)
     if dataclasses.is_dataclass(kind):
         names = tuple(field.name for field in dataclasses.fields(kind))
     elif issubclass(kind, msgspec.Struct):
         names = kind.__struct_fields__
-    elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        names = tuple(kind._fields)
+    elif issubclass(kind, tuple) and named is not None:
+        names = tuple(named)
     _known_fields[kind] = names
     return names
 
@@ -197,6 +200,8 @@ _PACKERS: dict[type, Callable[[Any, str, int], list[Any]]] = {
 
 
 # Decoding.
+
+Packed = str | int | float | bytes | list[Any] | dict[Any, Any] | None  # what MessagePack reads
 
 
 def _find(module: str, qualname: str) -> Any:
@@ -223,7 +228,7 @@ def _loaded(text: Any) -> Any:
     return found
 
 
-def _unpack(value: Any) -> Any:
+def _unpack(value: Packed) -> Any:
     if type(value) is not list:
         if type(value) in PLAIN:
             return value
@@ -232,7 +237,13 @@ def _unpack(value: Any) -> Any:
     if tag == PID:
         return Pid(value[1], value[2], value[3], value[4])
     if tag == TUPLE:
-        return tuple([item if type(item) is not list else _unpack(item) for item in value[1:]])
+        # A list in a list is of the same kind; "type(...) is" makes a checker forget it.
+        return tuple(
+            [
+                item if type(item) is not list else _unpack(item)  # pyright: ignore[reportUnknownArgumentType]
+                for item in value[1:]
+            ]
+        )
     return _UNPACKERS[tag](value)
 
 
@@ -257,8 +268,8 @@ def _unpack_data(value: list[Any]) -> Any:
         raise DecodeError(f"{value[1]} has {len(names)} fields here and {len(value) - 2} there")
     items = [_unpack(item) for item in value[2:]]
     if not dataclasses.is_dataclass(kind):
-        return kind(*items)
-    made: Any = object.__new__(kind)  # type: ignore[arg-type]  # it is a class
+        return kind(*items)  # pyright: ignore[reportUnknownVariableType]  # any data class
+    made = _new(kind)
     for name, item in zip(names, items, strict=True):
         object.__setattr__(made, name, item)
     return made
@@ -310,9 +321,16 @@ def decode(data: bytes) -> Any:
 
 # Signals: structs that msgspec writes and reads itself; only their payload is packed here.
 
-_PAYLOAD = {Message: "body", CallSignal: "request", CastSignal: "request", ReplySignal: "value"}
-_PAYLOAD |= dict.fromkeys((ExitSignal, DownSignal, SpawnedSignal), "reason")
-_PAYLOAD[SpawnSignal] = "args"
+_PAYLOAD: dict[type[Signal], str] = {
+    Message: "body",
+    CallSignal: "request",
+    CastSignal: "request",
+    ReplySignal: "value",
+    ExitSignal: "reason",
+    DownSignal: "reason",
+    SpawnedSignal: "reason",
+    SpawnSignal: "args",
+}
 SIMPLE = frozenset((*SCALARS, Pid, Ref))  # what travels as it is
 _decode_signal = msgspec.msgpack.Decoder(Signal).decode
 _decode_frame = msgspec.msgpack.Decoder(list[Signal | Stream]).decode

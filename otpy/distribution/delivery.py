@@ -28,6 +28,7 @@ from otpy.terms.signals import (
     Message,
     ReplySignal,
     Signal,
+    SpawnedSignal,
     SpawnSignal,
 )
 
@@ -47,7 +48,7 @@ def _hand_in_stream(node: Node, peer: str, stream: Stream) -> None:
     items: list[Any] = []
     for body in stream.bodies:
         if type(body) not in PLAIN:
-            body = open_payload(body)  # noqa: PLW2901 - the same value, unpacked
+            body = open_payload(body)
             if type(body) is Unreadable:
                 _unreadable(node, peer, "cast" if stream.cast else "message", body.why)
                 continue
@@ -78,7 +79,11 @@ def _hand_in_unreadable(node: Node, peer: str, signal: Any) -> None:
     """What carries a payload that cannot be read here: its sender hears, or its reader."""
     why: str
     match signal:
-        case ExitSignal(reason=Unreadable(why)) | DownSignal(reason=Unreadable(why)):
+        case (
+            ExitSignal(reason=Unreadable(why))
+            | DownSignal(reason=Unreadable(why))
+            | SpawnedSignal(reason=Unreadable(why))
+        ):
             node.inbound(msgspec.structs.replace(signal, reason=("unreadable", why)))
         case ReplySignal(dest, ref, _, Unreadable(why)):
             node.inbound(ReplySignal(dest, ref, False, ("unreadable", why)))
@@ -89,4 +94,6 @@ def _hand_in_unreadable(node: Node, peer: str, signal: Any) -> None:
         case Message(body=Unreadable(why)) | CastSignal(request=Unreadable(why)):
             _unreadable(node, peer, type(signal).__name__, why)
             return
+        case _:
+            raise AssertionError(f"{signal!r} carries nothing unreadable")
     LOG.error("%s: %s of %s: %s", node.name, type(signal).__name__, peer, why)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
@@ -43,12 +43,12 @@ class Peer:
     session: Session | None = None
     in_id: bytes | None = None
     in_creation: Creation | None = None
-    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque)
+    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque[tuple[Signal, bytes]])
     retry: float = FIRST_RETRY
     trying: bool = False
     complained: bool = False
     told: bool = False  # another node named it; perhaps no entry of our directory does
-    wanted: list[Callable[[bool], None]] = field(default_factory=list)
+    wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
 
 
 class Mesh:
@@ -110,11 +110,16 @@ class Mesh:
             link, run = self.up.get(dest.node), None
             if link is not None:
                 run = link.outbox.run
-                if run is not None and run.dest is dest and run.sender is sender:
-                    if run.cast is cast and run.room >= len(data):
-                        run.parts.append(data)
-                        run.room -= len(data) + EACH
-                        return
+                if (
+                    run is not None
+                    and run.dest is dest
+                    and run.sender is sender
+                    and run.cast is cast
+                    and run.room >= len(data)
+                ):
+                    run.parts.append(data)
+                    run.room -= len(data) + EACH
+                    return
                 if len(data) > MAX_MESSAGE:
                     raise _too_large(data)
                 link.outbox.begin(sender, dest, cast, data)
@@ -488,6 +493,8 @@ class Mesh:
                     if was_up and creation is not None:
                         LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
                         self.node.peer_down(creation, reason)
+                case _:
+                    assert_never(effect)
 
     def _came_up(self, peer: Peer, creation: Creation) -> None:
         link = peer.link

@@ -12,7 +12,6 @@ from otpy.distribution.transport import BATCH, BATCH_BYTES
 from otpy.terms.names import At
 from otpy.terms.pid import Pid
 
-
 EACH = 128  # bytes of a run that a message counts for beside its own
 
 

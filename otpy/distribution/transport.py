@@ -21,6 +21,7 @@ class Link(Protocol):
     @property
     def rid(self) -> bytes:
         """The id under which the other side knows it; drawn anew for each connection."""
+        ...
 
     def control(self, data: bytes) -> None:
         """Send one control frame, before what is queued."""
@@ -28,6 +29,7 @@ class Link(Protocol):
     @property
     def outbox(self) -> "Outbox":
         """What is to go out once the session is up; ``Transport.push`` follows."""
+        ...
 
     def release(self) -> None:
         """The session is up: what is in the outbox may go."""
@@ -54,6 +56,7 @@ class Transport(Protocol):
 
     def bind(self, host: str, port: int) -> int:
         """Listen; the port, a free one for 0. Raises ``AddressInUse``."""
+        ...
 
     def start(self, name: str) -> None:
         """Begin to work."""
@@ -69,6 +72,7 @@ class Transport(Protocol):
 
     def connect(self, address: str, lock: threading.Lock) -> Link:
         """Open a connection to ``tcp://host:port``; ``lock`` is its outbox's."""
+        ...
 
     def push(self, link: Link) -> None:
         """Let what is queued go out soon, from any thread."""

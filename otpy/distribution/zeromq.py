@@ -33,9 +33,14 @@ LOG = logging.getLogger("otpy.mesh")
 RETRY = 0.001  # seconds until a full connection is tried again
 READS = 256  # messages read from one socket before the others are looked at
 ZAP = "inproc://zeromq.zap.01"
-WATCHED = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-WATCHED |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-WATCHED |= zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
+WATCHED = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_CLOSED
+    | zmq.EVENT_CONNECT_RETRIED
+)
 
 
 class ZeroLink:
@@ -52,7 +57,7 @@ class ZeroLink:
         self.lock = threading.Lock()  # whoever uses the socket holds it
         self.socket: Any = wire.dealer(rid)
         self.fd: int = self.socket.getsockopt(zmq.FD)
-        self.monitor: Any = self.socket.get_monitor_socket(WATCHED)
+        self.monitor: zmq.Socket[bytes] = self.socket.get_monitor_socket(WATCHED)
         try:
             self.socket.connect(address)
         except zmq.ZMQError:  # not an address: it came from a peer, or from the user
@@ -344,7 +349,7 @@ class Wire:
 
     def _read_monitor(self, link: ZeroLink) -> None:
         try:
-            event = recv_monitor_message(link.monitor, zmq.NOBLOCK)["event"]
+            event: int = recv_monitor_message(link.monitor, zmq.NOBLOCK)["event"]
         except zmq.Again:
             return
         refused = event not in (

@@ -127,13 +127,17 @@ class Names:
     """The machine of one node. The claims of one name are replaced, never changed in place."""
 
     node: str
-    table: dict[Any, dict[Pid, Any]] = field(default_factory=dict)
-    peers: dict[str, None] = field(default_factory=dict)
-    requests: dict[Any, Request] = field(default_factory=dict)
-    origins: dict[Any, str] = field(default_factory=dict)
-    granted: dict[Any, tuple[str, Any]] = field(default_factory=dict)
-    queued: dict[Any, list[tuple[str, Any, Pid, bool]]] = field(default_factory=dict)
-    watchers: dict[Any, list[tuple[Pid, Ref]]] = field(default_factory=dict)
+    table: dict[Any, dict[Pid, Any]] = field(default_factory=dict[Any, dict[Pid, Any]])
+    peers: dict[str, None] = field(default_factory=dict[str, None])
+    requests: dict[Any, Request] = field(default_factory=dict[Any, Request])
+    origins: dict[Any, str] = field(default_factory=dict[Any, str])
+    granted: dict[Any, tuple[str, Any]] = field(default_factory=dict[Any, tuple[str, Any]])
+    queued: dict[Any, list[tuple[str, Any, Pid, bool]]] = field(
+        default_factory=dict[Any, list[tuple[str, Any, Pid, bool]]]
+    )
+    watchers: dict[Any, list[tuple[Pid, Ref]]] = field(
+        default_factory=dict[Any, list[tuple[Pid, Ref]]]
+    )
     many_names: bool = False
 
     # Requests of this node.
@@ -254,7 +258,7 @@ class Names:
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
                 return self._drop(name, pid, reason)
-            case ("sync", list(names)):
+            case ("sync", [*names]) if isinstance(message[1], list):
                 effects: Effects = []
                 for name, pid, resolver in names:
                     effects += self._put(name, pid, resolver) + self._conflict(name, pid)

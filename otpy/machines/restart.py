@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import NORMAL, is_shutdown
+from otpy.terms.reasons import NORMAL, is_shutdown, is_tuple
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 Restart = Literal["permanent", "transient", "temporary"]
@@ -68,9 +68,9 @@ class Restarts:
     max_restarts: int
     max_seconds: float
     auto_shutdown: AutoShutdown = "never"
-    children: dict[Any, Child] = field(default_factory=dict)
-    by_pid: dict[Pid, Child] = field(default_factory=dict)
-    recent: list[float] = field(default_factory=list)
+    children: dict[Any, Child] = field(default_factory=dict[Any, Child])
+    by_pid: dict[Pid, Child] = field(default_factory=dict[Pid, Child])
+    recent: list[float] = field(default_factory=list[float])
 
     def add(self, child: Child) -> None:
         """A child more, at the end."""
@@ -163,7 +163,7 @@ class Restarts:
 
 def is_demotion(reason: Any) -> bool:
     """Whether a child ended because it lost its cluster-wide name to another."""
-    return isinstance(reason, tuple) and len(reason) >= 3 and reason[0] == "name_conflict"
+    return is_tuple(reason) and len(reason) >= 3 and reason[0] == "name_conflict"
 
 
 def wants_restart(restart: Restart, reason: Any) -> bool:

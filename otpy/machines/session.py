@@ -59,7 +59,7 @@ class Session:
     peer: Creation | None = None
     heard: float = 0.0
     ended: bool = False
-    kept: list[Frame] = field(default_factory=list)
+    kept: list[Frame] = field(default_factory=list[Frame])
 
     @property
     def up(self) -> bool:

@@ -46,7 +46,7 @@ def actor_ref(pid: Pid, *, node: "Node | None" = None) -> "pykka.ActorRef[Any]":
     if not isinstance(pid, Pid):
         raise BadArgument(f"actor_ref({pid!r}): expected a Pid")
     if node is None:
-        me = _sender()
+        me = sender()
         if me is not None:
             node = me.node
         else:
@@ -60,14 +60,14 @@ def actor_ref(pid: Pid, *, node: "Node | None" = None) -> "pykka.ActorRef[Any]":
     proc = node.procs.get(pid)
     if proc is None:
         return Stand(node, pid).actor_ref
-    with node._lock:
+    with node.lock:
         if proc.actor_ref is None:
             proc.actor_ref = Stand(node, pid).actor_ref
     made: pykka.ActorRef[Any] = proc.actor_ref
     return made
 
 
-def _sender() -> Process | None:
+def sender() -> Process | None:
     """The process whose body runs here, if it is one. Never makes an implicit process."""
     me = HERE.proc
     if me is None:
@@ -80,7 +80,7 @@ def _sender() -> Process | None:
 
 
 def _signal(node: "Node", signal: Signal) -> None:
-    me = _sender()
+    me = sender()
     if me is None:
         node.signal(signal)
     else:
@@ -171,7 +171,7 @@ class Answer(pykka.ThreadingFuture[Any]):
         if self._get_hook is not None or self._settled:
             return super().get(timeout=timeout)
         check_may_block()
-        me = _sender()
+        me = sender()
         if me is None:
             return super().get(timeout=timeout)
         if me.pid == self.of:
@@ -241,7 +241,7 @@ class Inbox:
         message, future = envelope.message, envelope.reply_to
         if isinstance(future, Answer):
             future.of = self.pid
-        if isinstance(message, messages._ActorStop):
+        if isinstance(message, messages._ActorStop):  # pyright: ignore[reportPrivateUsage]  # Pykka's
             self._stop(future)
         elif future is not None:
             asker = Asker(self.node, lambda ok, value: self._answered(future, message, ok, value))
@@ -251,7 +251,7 @@ class Inbox:
 
     def _send(self, message: Any) -> None:
         proc = self.node.procs.get(self.pid)
-        me = _sender()
+        me = sender()
         if proc is None:
             return
         if me is None:
@@ -350,10 +350,10 @@ class ProcessRef(pykka.ActorRef[Stand]):
 
     def __init__(self, stand: Stand) -> None:
         super().__init__(stand)
-        self._stand = stand  # the reference of the base class is weak
+        self.stand = stand  # the reference of the base class is weak
 
     def __str__(self) -> str:
-        return str(self._stand)
+        return str(self.stand)
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         if block:
@@ -373,7 +373,7 @@ class ProcessProxy(pykka.ActorProxy[Stand]):
 
     def __init__(self, ref: ProcessRef) -> None:
         super().__init__(actor_ref=ref)  # ActorDeadError if it is dead
-        inbox = ref._stand.actor_inbox
+        inbox = ref.stand.actor_inbox
         assert isinstance(inbox, Inbox)
         proc = inbox.node.procs.get(inbox.pid)
         if proc is not None and proc.server is None:

@@ -27,7 +27,7 @@ class LockedProcess(Process):
         self.lock = threading.Lock()
         self.gate = threading.RLock()
 
-    @property  # type: ignore[misc]  # a fixed field elsewhere
+    @property  # a fixed field elsewhere
     def owned(self) -> AbstractContextManager[Any]:  # type: ignore[override]
         """Held while the record is touched."""
         return self.lock

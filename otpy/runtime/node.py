@@ -5,7 +5,7 @@ import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -75,7 +75,7 @@ class Node:
         self.kernel.sources.append(self.timers)
         self._loop: LoopThread | None = None
         self.outer_loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._pid_of_os = os.getpid()
         self.state = "new"
 
@@ -83,7 +83,7 @@ class Node:
 
     def start(self) -> Self:
         """Start the schedulers. Starting twice does nothing."""
-        with self._lock:
+        with self.lock:
             if self.state == "stopped":
                 raise NodeStopped(f"{self.name} was stopped; make a new Node")
             if self.state == "new":
@@ -95,7 +95,7 @@ class Node:
 
     def stop(self, timeout: float = 5.0) -> list[Pid]:
         """Stop the node: every process ends with "shutdown"; the pids of bodies that did not."""
-        with self._lock:
+        with self.lock:
             if self.state != "running":
                 self.state = "stopped"
                 return []
@@ -139,7 +139,7 @@ class Node:
         """The asyncio loop of async processes."""
         if self.outer_loop is not None:
             return self.outer_loop
-        with self._lock:
+        with self.lock:
             if self._loop is None:
                 self._loop = LoopThread(f"otpy-loop-{self.name}")
             return self._loop.loop
@@ -275,7 +275,8 @@ class Node:
         """A message or a cast of the current process for another node."""
         router = self.router
         if router is None:
-            self.unreachable(CastSignal(me.pid, dest, body) if cast else Message(me.pid, dest, body))
+            make = CastSignal if cast else Message
+            self.unreachable(make(me.pid, dest, body))
         elif not isinstance(me, LockedProcess):
             router.stream(me.pid, dest, cast, body)
         else:
@@ -369,7 +370,7 @@ class Node:
     # Running code on the node.
 
     @contextmanager
-    def attached(self) -> Iterator[Pid]:
+    def attached(self) -> Generator[Pid, None, None]:
         """Make the current thread a process of this node while the block runs; gives its pid."""
         self.check()
         before = HERE.proc

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from otpy.runtime._current import current
 from otpy.runtime.locked import LockedProcess
-from otpy.runtime.record import REPLY, Process
+from otpy.runtime.record import NO_REPLY, REPLY, Process
 from otpy.terms.pid import Ref
 from otpy.terms.signals import ReplySignal
 
@@ -47,7 +47,7 @@ def outside(me: Process, begin: Callable[[Callable[[Callable[[], T]], None]], No
     """
     node = me.node
     tag = next(node.numbers)
-    me.reply = None
+    me.reply = NO_REPLY
     me.call_tag = tag
     ref = Ref(me.pid.started, me.pid.node, me.pid.bits, tag, me.pid.number)
 

@@ -103,9 +103,10 @@ def _matches(item: Any, types: tuple[type, ...], where: Callable[[Any], bool] | 
     return (not types or isinstance(item, types)) and (where is None or where(item))
 
 
-def _scan(
+def scan(
     proc: Process, seen: int, types: tuple[type, ...], where: Callable[[Any], bool] | None
 ) -> tuple[bool, Any, int]:
+    """Take the first match behind the ``seen`` items looked at: found, the item, looked at now."""
     mailbox = proc.mailbox
     while seen < len(mailbox):
         item = mailbox[seen]
@@ -129,11 +130,11 @@ def receive(
     """
     proc = current()
     if timeout is not None:
-        _check_seconds("timeout", timeout)
+        check_seconds("timeout", timeout)
     deadline = None if timeout is None else proc.node.clock.now() + timeout
     seen = 0
     while True:
-        found, item, seen = _scan(proc, seen, types, where)
+        found, item, seen = scan(proc, seen, types, where)
         if found:
             return item
         if deadline is not None and proc.node.clock.now() >= deadline:
@@ -144,14 +145,15 @@ def receive(
 
 def sleep(seconds: float) -> None:
     """Wait ``seconds`` (``float("inf")`` for ever); messages stay in the mailbox."""
-    _check_seconds("seconds", seconds)
+    check_seconds("seconds", seconds)
     proc = current()
     deadline = proc.node.clock.now() + seconds
     while proc.node.clock.now() < deadline:
         proc.park(REPLY, deadline if seconds != float("inf") else None)
 
 
-def _check_seconds(what: str, value: object) -> None:
+def check_seconds(what: str, value: object) -> None:
+    """Raises ``BadArgument`` unless the argument ``what`` is a number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
 
@@ -350,7 +352,7 @@ def demonitor(ref: Ref, flush: bool = False, info: bool = False) -> bool:
     if held is not None:
         me.node.send_signal(me, DemonitorSignal(me.pid, held.target, ref))
     elif flush:
-        _scan(me, 0, (Down,), lambda down: down.ref == ref)
+        scan(me, 0, (Down,), lambda down: down.ref == ref)
     return held is not None if info else True
 
 
@@ -498,7 +500,7 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
 
 
 def _arm(dest: Pid | str | type, seconds: float, make: Callable[[Ref], Any]) -> Ref:
-    _check_seconds("seconds", seconds)
+    check_seconds("seconds", seconds)
     node = current().node
     if isinstance(dest, Pid):
         if dest.node != node.name:

@@ -9,6 +9,9 @@ when no lock is held.
 fire, names are free and sends vanish from then on, whatever the body still does.
 """
 
+# pyright: reportPrivateUsage=false
+# The table at the end names the class's own transitions.
+
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -51,6 +54,7 @@ class NodeGone(msgspec.Struct, frozen=True, gc=False):
     peer: str
 
 
+NO_REPLY: tuple[bool, Any] | None = None  # not a bare None: that a checker takes for final
 RUNNING, ANY, REPLY = 0, 1, 2  # what a process waits for: nothing, anything, its reply only
 Internal = Signal | NodeGone
 Effects = list[Signal] | None

@@ -50,7 +50,8 @@ class GreenProcess(Process):
         kind: str = "green",
     ) -> None:
         super().__init__(node, pid, fn, args)
-        self.sched = sched
+        # Narrower than a Process's: never None.
+        self.sched = sched  # pyright: ignore[reportIncompatibleVariableOverride]
         self.body: greenlet | None = None
         self.context: Any = None
         self.armed = FOREVER

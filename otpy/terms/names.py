@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from otpy.terms.errors import NotAName
+from otpy.terms.reasons import is_tuple
 
 MAX_NAME = 255
 EXPECTED = "a str of 1 to 255 characters or a module-level class"
@@ -54,7 +55,7 @@ def local_key(name: object) -> str:
 def _global_key(name: object) -> Any:
     if isinstance(name, type):
         return class_text(name)
-    if isinstance(name, tuple):
+    if is_tuple(name):
         return tuple(_global_key(part) for part in name)
     if isinstance(name, (int, bytes)) and not isinstance(name, bool):
         return name

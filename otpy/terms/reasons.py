@@ -49,6 +49,11 @@ class Crash:
         return cls(f"{module}{kind.__qualname__}", str(error), text)
 
 
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """``isinstance(value, tuple)``, where a type checker must know that items may be anything."""
+    return isinstance(value, tuple)
+
+
 def is_shutdown(reason: object) -> bool:
     """Whether OTP counts the reason as an orderly end: normal, shutdown, ("shutdown", x)."""
     return reason in (NORMAL, SHUTDOWN) or is_shutdown_tuple(reason)
@@ -56,4 +61,4 @@ def is_shutdown(reason: object) -> bool:
 
 def is_shutdown_tuple(reason: object) -> TypeGuard[tuple[str, Any]]:
     """Whether the reason is OTP's ``{shutdown, Term}``."""
-    return isinstance(reason, tuple) and len(reason) == 2 and reason[0] == SHUTDOWN
+    return is_tuple(reason) and len(reason) == 2 and reason[0] == SHUTDOWN

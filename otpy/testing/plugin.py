@@ -32,7 +32,9 @@ class Reports(logging.Handler):
     @property
     def reports(self) -> list[dict[str, Any]]:
         """The structured reports."""
-        return [record.otpy_report for record in self.records if hasattr(record, "otpy_report")]
+        return [
+            vars(record)["otpy_report"] for record in self.records if hasattr(record, "otpy_report")
+        ]
 
 
 @pytest.fixture

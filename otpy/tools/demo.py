@@ -37,7 +37,7 @@ class Member:
     child: "subprocess.Popen[str]"
     leader: str | None = None
     pid: str | None = None
-    nodes: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list[str])
     changed: float = 0.0
 
     @property

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def version() -> str:
 
 
 @contextmanager
-def alone() -> Iterator[Talker]:
+def alone() -> Generator[Talker, None, None]:
     """A BEAM without distribution."""
     node = Talker([shutil.which("elixir") or "elixir", SCRIPT])
     try:
@@ -56,7 +56,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _epmd() -> Iterator[dict[str, str]]:
+def _epmd() -> Generator[dict[str, str], None, None]:
     """An epmd of our own on the loopback interface, gone afterwards; the nodes' environment."""
     port = _free_port()
     env = {**os.environ, "ERL_EPMD_PORT": str(port), "ERL_EPMD_ADDRESS": "127.0.0.1"}
@@ -78,7 +78,7 @@ def _epmd() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def pair() -> Iterator[tuple[Talker, str]]:
+def pair() -> Generator[tuple[Talker, str], None, None]:
     """Two nodes: one to ask, and the name of the other, which serves."""
     cookie = secrets.token_hex(16)
     names = [f"bench_{short}@127.0.0.1" for short in ("here", "there")]

@@ -5,7 +5,7 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from otpy.tools.demo import Demo, Timeline
@@ -14,7 +14,7 @@ from tests.benchmarks.table import Figure, Reach, judge
 
 
 @contextmanager
-def _cluster() -> Iterator[tuple[Demo, list[str]]]:
+def _cluster() -> Generator[tuple[Demo, list[str]], None, None]:
     """Three nodes of the demo that agree on a leader; their names."""
     with tempfile.TemporaryDirectory(prefix="otpy-bench-") as folder:
         demo = Demo(folder, Timeline(True, io.StringIO()))
@@ -68,7 +68,7 @@ def _heal(demo: Demo, names: list[str]) -> float:
 
 def _quantiles(row: str, rounds: list[float], reaches: tuple[float, float]) -> list[Figure]:
     high = sorted(rounds)[max(0, -(-len(rounds) * 95 // 100) - 1)]
-    made = []
+    made: list[Figure] = []
     for name, value, limit in (
         ("median", statistics.median(rounds), reaches[0]),
         ("95%", high, reaches[1]),

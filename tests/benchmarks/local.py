@@ -1,7 +1,7 @@
 """Rows within one OS process: calls, casts, starts; the same beside hogs."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -46,7 +46,7 @@ def hog(stop: threading.Event) -> None:
 
 
 @contextmanager
-def hogs(count: int) -> Iterator[None]:
+def hogs(count: int) -> Generator[None, None, None]:
     """Run with so many hog threads."""
     stop = threading.Event()
     threads = [threading.Thread(target=hog, args=(stop,), daemon=True) for _ in range(count)]

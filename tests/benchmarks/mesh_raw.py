@@ -64,7 +64,7 @@ def main(messages: int) -> None:
             while not mesh.nodes():
                 mesh.connect(THERE, 1.0)
             there = FakeNode(THERE).pid()
-            trips = []
+            trips: list[float] = []
             for _ in range(3000):
                 began = time.perf_counter()
                 node.ask(there, "ping")

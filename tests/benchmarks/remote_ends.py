@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import zmq
@@ -198,6 +198,10 @@ _SECRET = z85.encode(bytes(range(32)))
 _PUBLIC = zmq.curve_public(_SECRET)
 
 
+def _context() -> "zmq.Context[zmq.Socket[bytes]]":
+    return cast("zmq.Context[zmq.Socket[bytes]]", zmq.Context.instance())
+
+
 def _curve(socket: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
     socket.curve_secretkey, socket.curve_publickey = _SECRET, _PUBLIC
     socket.linger = 0
@@ -208,7 +212,7 @@ class ZeroMQServer:
     """Counts what is cast and answers calls with the count."""
 
     def __init__(self) -> None:
-        self.socket = _curve(zmq.Context.instance().socket(zmq.ROUTER))
+        self.socket = _curve(_context().socket(zmq.ROUTER))
         self.socket.curve_server = True
         self.bound = self.socket.bind_to_random_port(f"tcp://{HOST}")
         threading.Thread(target=self._serve, daemon=True).start()
@@ -230,7 +234,7 @@ class ZeroMQClient:
     """Asks a ``ZeroMQServer``."""
 
     def __init__(self, port: int) -> None:
-        self.socket = _curve(zmq.Context.instance().socket(zmq.DEALER))
+        self.socket = _curve(_context().socket(zmq.DEALER))
         self.socket.curve_serverkey = _PUBLIC
         self.socket.sndhwm = 0
         self.socket.connect(f"tcp://{HOST}:{port}")

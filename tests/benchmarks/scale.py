@@ -36,7 +36,8 @@ def idle(plan: Plan) -> list[Figure]:
     """Bytes for one idle server, as the operating system counts them."""
     if not STATM.exists():
         return [Figure("idle", "otpy green", "B", skipped=f"there is no {STATM}")]
-    absent, found = beam.absent(plan), []
+    absent = beam.absent(plan)
+    found: list[Figure] = []
     for row, (depth, wait) in IDLES.items():
         candidates: dict[str, Callable[[], float]] = {
             "otpy green": partial(_idle_otpy, plan.idle, depth, wait)
@@ -84,7 +85,7 @@ def hundred_k(plan: Plan) -> list[Figure]:
             up, down = measure()
             ups[name].append(up)
             downs[name].append(down)
-    found = []
+    found: list[Figure] = []
     for what, taken, limit in (("start", ups, 10.0), ("stop", downs, 5.0)):
         row = f"{what} {plan.crowd:,} children"
         scaled = limit * plan.crowd / 100_000

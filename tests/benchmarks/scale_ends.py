@@ -92,7 +92,7 @@ class Crowd:
         self.stack.close()
 
 
-class GreenSupervisor(Supervisor, green=True):  # type: ignore[misc]  # may be refused one day
+class GreenSupervisor(Supervisor, green=True):
     """A supervisor declared green."""
 
     def init(self, arg: Any) -> Any:

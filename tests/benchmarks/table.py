@@ -23,7 +23,7 @@ class Figure:
     candidate: str
     unit: Unit
     value: float | None = None
-    rounds: list[float] = field(default_factory=list)
+    rounds: list[float] = field(default_factory=list[float])
     skipped: str = ""
     reach: str = ""
     met: bool | None = None
@@ -90,7 +90,7 @@ def line(figure: Figure, made: list[Figure]) -> str:
         skipped = f"skipped: {figure.skipped}"
         return _cells((figure.row, figure.candidate, "-", "", "", "", skipped))
     beside = {f.candidate: f.value for f in made if f.row == figure.row}
-    ratios = []
+    ratios: list[str] = []
     for peer in PEERS:
         other = beside.get(peer)
         ratios.append(f"{figure.value / other:.2f}" if other else "")

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from importlib import import_module
 from typing import Any, TextIO
 
@@ -71,7 +71,7 @@ class Worker(Talker):
 
 
 @contextlib.contextmanager
-def worker(what: str, *args: Any) -> Iterator[Worker]:
+def worker(what: str, *args: Any) -> Generator[Worker, None, None]:
     """A worker for the time of a block."""
     made = Worker(what, *args)
     try:

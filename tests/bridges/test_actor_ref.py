@@ -142,8 +142,9 @@ def test_a_ref_is_for_a_local_pid(node: Node) -> None:
         process.actor_ref("name")  # type: ignore[arg-type]
     with Node("other@127.0.0.1") as other, other.attached() as pid:
         assert process.actor_ref(pid).is_alive()
+        assert process.actor_ref(pid, node=other).is_alive()
         with pytest.raises(BadArgument, match="not a process of other@"):
-            process.actor_ref(process.actor_ref(pid, node=other) and node.new_pid())
+            process.actor_ref(node.new_pid())
     with pytest.raises(BadArgument, match="not a process of test@"):
         process.actor_ref(pid)
 
@@ -428,4 +429,4 @@ def test_the_node_that_stops_answers_who_waits(node: Node) -> None:
     with pytest.raises(pykka.ActorDeadError):
         future.get(timeout=WAIT)
     assert not ref.is_alive()
-    assert actor_refs._sender() is node.procs[process.self_pid()]
+    assert actor_refs.sender() is node.procs[process.self_pid()]

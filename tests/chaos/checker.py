@@ -39,7 +39,7 @@ class Peer:
     sessions: int = 0
     life: int = 0  # the newest seen; grows with every restart
     session_life: int = 0  # 0 until a message of the session came
-    streams: dict[str, Stream] = field(default_factory=dict)
+    streams: dict[str, Stream] = field(default_factory=dict[str, Stream])
     past: deque[str] = field(default_factory=lambda: deque(maxlen=PAST))
 
 

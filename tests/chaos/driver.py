@@ -46,7 +46,7 @@ class Life:
     errors: Path
     life: int = 0
     killed: bool = False
-    last: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class ChaosFailed(Exception):

@@ -133,7 +133,7 @@ def break_mesh(how: str) -> None:
     if how == "stale":
         Mesh.came_in = stale  # type: ignore[method-assign]
     else:
-        Mesh.stream = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign]
+        Mesh.stream = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign, assignment]
 
 
 def obey(mesh: Mesh) -> None:

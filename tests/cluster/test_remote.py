@@ -187,7 +187,7 @@ def test_node_down_comes_after_the_last_message(cluster: Cluster) -> None:
             for number in range(500):
                 process.send(me, number)
         cluster.nodes["b"].stop()
-        got = []
+        got: list[int] = []
         while not isinstance(message := process.receive(timeout=5), NodeDown):
             got.append(message)
         assert got == list(range(len(got)))

@@ -26,6 +26,7 @@ class Runner:
 
     def __call__(self, body: Body) -> Any:
         if self.kind == "simulated":
+            result: Any = None
             for seed in range(3):
                 result = Simulation(seed).run(body)
             return result

@@ -7,7 +7,7 @@ elsewhere they are run straight through, so that one text serves all kinds.
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,9 +23,12 @@ from otpy.terms.pid import Pid, Ref
 KINDS = ("thread", "green", "mixed", "async", "sim1", "sim2", "sim3")
 WAIT = 5.0  # seconds until a test gives up on a message that must come
 Body = Callable[..., Coroutine[Any, Any, None]]
+SPAWN = cast("Callable[..., Any]", process.spawn)  # what it returns depends on the options
 
 
-async def mail(*types: type, where: Any = None, timeout: float | None = None) -> Any:
+async def mail(
+    *types: type, where: Callable[[Any], bool] | None = None, timeout: float | None = None
+) -> Any:
     """``process.receive`` in a child body of any kind."""
     if HERE.proc is None:
         return await aio.receive(*types, where=where, timeout=timeout)
@@ -40,7 +43,7 @@ class World:
 
     def _start(self, body: Body, args: tuple[Any, ...], **options: Any) -> Any:
         if self.kind == "async":
-            return process.spawn(body, *args, **options)
+            return SPAWN(body, *args, **options)
 
         @functools.wraps(body)
         def straight(*given: Any) -> None:
@@ -50,8 +53,8 @@ class World:
                 return
             raise AssertionError("a body was suspended outside an event loop")
 
-        del straight.__wrapped__  # type: ignore[attr-defined]  # else it looks like a coroutine
-        return process.spawn(straight, *args, green=self.kind != "thread", **options)
+        del straight.__wrapped__  # else it looks like a coroutine
+        return SPAWN(straight, *args, green=self.kind != "thread", **options)
 
     def spawn(self, body: Body, *args: Any, **options: Any) -> Pid:
         """``process.spawn``."""

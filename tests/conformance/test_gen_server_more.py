@@ -1,6 +1,9 @@
 """GenServer (GS), its reports (LOG) and monitors by name (MON): lines beside those of
 ``test_gen_server``."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# The lambdas are messages, which may be anything: their parameters have no type.
+
 from typing import Any
 
 import pytest

@@ -118,7 +118,7 @@ def split_names(cluster: Cluster, resolve: Any) -> tuple[Any, Any]:
     """The same name on both sides of a split; the two pids."""
     cluster.start("abc")
     cluster.partition("ab", "c")
-    pids = []
+    pids: list[Any] = []
     for short in "ac":
         node = cluster.nodes[short]
         with node.attached():

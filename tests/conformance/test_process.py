@@ -290,7 +290,7 @@ def test_proc_22_messages_come_before_the_down_of_their_sender(world: World) -> 
             process.send(parent, number)
 
     _, ref = world.spawn_monitor(body, self_pid())
-    seen = []
+    seen: list[int] = []
     while not isinstance(item := process.receive(timeout=WAIT), Down):
         seen.append(item)
     assert item.ref == ref
@@ -374,9 +374,9 @@ def test_proc_31_a_call_does_not_scan_the_mailbox(world: World) -> None:
 
     looks = 0
 
-    class Unrelated:
+    class Unrelated:  # counts who looks at its class
         @property  # type: ignore[misc]
-        def __class__(self) -> type:  # type: ignore[override]  # counts who looks at it
+        def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
             nonlocal looks
             looks += 1
             return object

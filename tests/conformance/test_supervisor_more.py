@@ -147,7 +147,7 @@ def test_sup_23_a_temporary_child_does_not_keep_its_arguments(run: Runner) -> No
         for restart in ("permanent", "temporary"):
             big = Big()
             kept.append(weakref.ref(big))
-            spec = ChildSpec(id=restart, start=(begin, (big,)), restart=restart)  # type: ignore[arg-type]  # one of both
+            spec = ChildSpec(id=restart, start=(begin, (big,)), restart=restart)
             supervisor.start_child(boss, spec)
             assert process.receive(str, timeout=5) == "Big"
             del big, spec

@@ -9,12 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from otpy.distribution.mesh import Mesh, start_mesh
 from otpy.terms.errors import AddressInUse, NodeNameTaken, NotSendable
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.signals import DownSignal, ExitSignal, Signal, SpawnedSignal
 from otpy.testing.waiting import eventually
 from tests.distribution.fakes import FakeNode
 
@@ -199,6 +202,37 @@ def test_a_strangers_bytes_do_no_harm(join: Join) -> None:
         stranger.close()
     a.send(b.pid(), "and after")
     assert eventually(lambda: b.got()[1:]) == ["and after"]
+
+
+class Shut(msgspec.Struct):
+    """Cannot be made any more, once it is shut: bytes of it cannot be read."""
+
+    shut: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if Shut.shut:
+            raise ValueError("shut")
+
+
+REF = Ref(1000, B, 0, 1, 1)
+WITH_REASON: dict[str, Callable[[Pid, Any], Signal]] = {
+    "exit": lambda to, why: ExitSignal(to, to, why, True),
+    "down": lambda to, why: DownSignal(to, REF, why),
+    "spawned": lambda to, why: SpawnedSignal(to, REF, None, why),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_REASON)
+def test_a_reason_that_cannot_be_read_comes_in_as_unreadable(
+    join: Join, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = join(A), join(B)
+    sent = WITH_REASON[kind](b.pid(), Shut())
+    monkeypatch.setattr(Shut, "shut", True)
+    a.router.route(B, sent)
+    [told] = eventually(b.got)
+    why = ("unreadable", "malformed message: ValueError: shut")
+    assert told == msgspec.structs.replace(sent, reason=why)
 
 
 CHILD = """

@@ -36,8 +36,8 @@ class Connection:
     id: bytes
     owner: "Side"
     dest: "Side"
-    out: deque[Frame] = field(default_factory=deque)
-    back: deque[Frame] = field(default_factory=deque)
+    out: deque[Frame] = field(default_factory=deque[Frame])
+    back: deque[Frame] = field(default_factory=deque[Frame])
     carries: bool = True  # what is sent on it may arrive
     heard: bool = False  # its HELLO arrived
     sent: int = 0
@@ -74,8 +74,8 @@ class Side:
     in_creation: Creation | None = None
     up: bool = False
     source: bytes | None = None  # the connection that this session's frames come on
-    stream: list[int] = field(default_factory=list)  # delivered in this session
-    over: set[bytes] = field(default_factory=set)  # the peer's sessions that ended here
+    stream: list[int] = field(default_factory=list[int])  # delivered in this session
+    over: set[bytes] = field(default_factory=set[bytes])  # the peer's sessions that ended here
 
     def open(self) -> None:
         if self.link is not None:

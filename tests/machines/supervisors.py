@@ -152,9 +152,9 @@ class Driven:
 
     machine: Restarts
     starts: Iterator[str] = field(default_factory=lambda: repeat("start"))
-    again: list[str] = field(default_factory=list)
+    again: list[str] = field(default_factory=list[str])
     over: str | None = None
-    told: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list[str])
     number: int = 0
 
     def add(self, name: str, restart: Any, significant: bool) -> None:
@@ -230,6 +230,7 @@ class Driven:
 
 def happen(to: Otp | Driven, event: Event, turn: int, now: float) -> None:
     """One event; those that find nobody to happen to do not happen."""
+    number: int
     kind, number, rest = event[0], event[1], event[2:]
     to.starts = chain(rest[-1] if rest else (), repeat("start"))
     match kind:

@@ -261,7 +261,7 @@ EVENT = st.one_of(
 @st.composite
 def plans(draw: st.DrawFn, strategy: str | None = None) -> Plan:
     auto = draw(st.sampled_from(["never", "any_significant", "all_significant"]))
-    children = []
+    children: list[tuple[str, str, bool]] = []
     for name in "abcd"[: draw(st.integers(1, 4))]:
         restart = draw(RESTART)
         might = auto != "never" and restart != "permanent"

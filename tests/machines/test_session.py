@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otpy.machines.session import Deliver, Down, Session, Up
+from otpy.machines.session import Deliver, Down, Effect, Session, Up
 from otpy.terms.pid import Creation
 
 PEER = Creation(1, "b@127.0.0.1", 7)
@@ -97,7 +97,8 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_up_then_deliveries_without_a_gap_then_down_whatever_comes_in(steps: list[str]) -> None:
-    session, effects, now, sent = Session(b"mine"), [], 0.0, 0
+    session, now, sent = Session(b"mine"), 0.0, 0
+    effects: list[Effect] = []
     for step in steps:
         now += 1.0
         match step:

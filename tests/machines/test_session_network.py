@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otpy.machines.session import Deliver, Down, Effect, Session, Up
+from otpy.machines.session import Deliver, Down, Effect, Frame, Session, Up
 from otpy.terms.pid import Creation
 from tests.machines.sessions import Network, NeverUpError
 
@@ -77,18 +77,18 @@ def test_two_that_open_at_every_hello_may_chase_each_other_for_ever() -> None:
 
 
 class TakesDataOfAnySession(Session):
-    def data(self, in_id: bytes, data: bytes, now: float) -> list[Effect] | None:
+    def data(self, in_id: bytes, data: Frame, now: float) -> list[Effect] | None:
         return None if self.in_id is None else super().data(self.in_id, data, now)
 
 
 class DeliversBeforeUp(Session):
-    def data(self, in_id: bytes, data: bytes, now: float) -> list[Effect] | None:
+    def data(self, in_id: bytes, data: Frame, now: float) -> list[Effect] | None:
         effects = super().data(in_id, data, now)
         return effects if effects is None else [Deliver(data)]
 
 
 class DeliversAfterDown(Session):
-    def data(self, in_id: bytes, data: bytes, now: float) -> list[Effect] | None:
+    def data(self, in_id: bytes, data: Frame, now: float) -> list[Effect] | None:
         if self.ended and in_id == self.in_id:
             return [Deliver(data)]
         return super().data(in_id, data, now)

@@ -85,7 +85,8 @@ def test_no_message_follows_a_down_in_a_storm_of_kills(node: Node) -> None:
         process.spawn(process.exit, pid, "kill")
         while True:
             message = process.receive(timeout=5)
-            if isinstance(message, Down) and message.ref == ref:
+            if isinstance(message, Down):
+                assert message.ref == ref
                 dead.add(pid)
                 break
             assert message[1] not in dead, f"{message} after the down of its sender"
