@@ -60,6 +60,7 @@ _HOMES: dict[str, str] = {
     "Supervisor": "otpy.behaviours.supervisor",
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
+    "start_mesh": "otpy.distribution.start",
     **dict.fromkeys(("seconds", "minutes", "hours"), "otpy.runtime.units"),
 }
 _MODULES: dict[str, str] = {
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from otpy.bridges import aio as aio
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
+    from otpy.distribution.start import start_mesh as start_mesh
     from otpy.runtime import process as process
     from otpy.runtime.mail import From as From
     from otpy.runtime.node import Node as Node

@@ -5,20 +5,16 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, assert_never
 
-import msgspec
-
+from otpy.distribution import hello
 from otpy.distribution.codec import SIMPLE, DecodeError, encode, encode_signal, write
-from otpy.distribution.cookie import check_strength, default_cookie, secret_key
 from otpy.distribution.delivery import hand_in_frame
-from otpy.distribution.directory import Directory, Entry, Nodes
-from otpy.distribution.memory import Network
+from otpy.distribution.directory import Entry, Nodes
 from otpy.distribution.outbox import EACH
+from otpy.distribution.peer import FIRST_RETRY, Peer
 from otpy.distribution.transport import MAX_MESSAGE, Handler, Link, Transport
-from otpy.machines.session import PROTOCOL, Deliver, Down, Effect, Session, Up
+from otpy.machines.session import Deliver, Down, Effect, Session, Up
 from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
 from otpy.terms.errors import NodeError, NotSendable
@@ -27,28 +23,9 @@ from otpy.terms.pid import Creation, Pid
 from otpy.terms.signals import CallSignal, CastSignal, Message, ReplySignal, Signal
 
 LOG = logging.getLogger("otpy.mesh")
-FIRST_RETRY, LAST_RETRY = 0.01, 1.0  # seconds between attempts
 DISCOVERY = 0.25  # seconds between looks at the directory
 PATIENCE = 5.0  # seconds that messages wait for a connection
 URGENT = (CallSignal, ReplySignal)  # somebody waits
-
-
-@dataclass(slots=True)
-class Peer:
-    """What is known of another node."""
-
-    name: str
-    address: str
-    link: Link | None = None
-    session: Session | None = None
-    in_id: bytes | None = None
-    in_creation: Creation | None = None
-    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque[tuple[Signal, bytes]])
-    retry: float = FIRST_RETRY
-    trying: bool = False
-    complained: bool = False
-    told: bool = False  # another node named it; perhaps no entry of our directory does
-    wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
 
 
 class Mesh:
@@ -171,7 +148,7 @@ class Mesh:
             peer.wanted.append(done)
             peer.trying = False  # do not wait for the next attempt
             self._try(peer)
-            self.wire.later(PATIENCE, lambda: _tell(peer, False))
+            self.wire.later(PATIENCE, lambda: peer.tell(False))
 
         self.wire.soon(begin)
 
@@ -219,7 +196,7 @@ class Mesh:
             self.refused.pop(node, None)
             peer = self.peers.get(node) or self._known(node)
             if peer is not None:
-                peer.retry = FIRST_RETRY
+                peer.backoff.reset()
                 peer.trying = False
                 self._try(peer)
 
@@ -308,9 +285,8 @@ class Mesh:
             self._end(peer, "no answer")
 
     def _hello(self, peer: Peer, link: Link) -> None:
-        made = self.node.creation
-        words = [PROTOCOL, made.node, made.started, made.bits, f"tcp://{self.host}:{self.port}"]
-        link.control(b"H" + msgspec.msgpack.encode([*words, peer.name]))
+        address = f"tcp://{self.host}:{self.port}"
+        link.control(hello.hello(self.node.creation, address, peer.name))
 
     def came_in(self, rid: bytes, data: bytes) -> None:
         """A frame on our ROUTER."""
@@ -335,30 +311,27 @@ class Mesh:
             self._end(peer, "bye")
 
     def _heard_hello(self, rid: bytes, data: bytes) -> None:
-        try:
-            version, name, started, bits, address, wanted = msgspec.msgpack.decode(
-                data, type=tuple[int, str, int, int, str, str]
-            )
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            LOG.warning("a connection with the right cookie said no proper hello: %s", error)
+        heard = hello.read(data, hello.Hello)
+        if isinstance(heard, str):
+            LOG.warning("a connection with the right cookie said no proper hello: %s", heard)
             return
-        refusal = self._refusal(version, name, wanted)
+        name, creation = heard.name, heard.creation
+        refusal = heard.refusal(self.node.name)
         if refusal:
+            LOG.warning("refused %r: %s", name, refusal)
             self.wire.answer(rid, b"R" + refusal.encode())
             return
         if name in self.refused:
             self.wire.answer(rid, b"B")
             return
-        peer = self._peer(name, address)
-        creation = Creation(started, name, bits)
+        peer = self._peer(name, heard.address)
         if peer.in_id is not None and peer.in_id != rid:
             self._forget_in(peer)
             if peer.session is not None and peer.session.in_id is not None:
                 self._end(peer, "restarted")
         peer.in_id, peer.in_creation = rid, creation
         self.by_rid[rid] = peer
-        mine = self.node.creation
-        self.wire.answer(rid, b"A" + msgspec.msgpack.encode([rid, mine.started, mine.bits]))
+        self.wire.answer(rid, hello.ack(rid, self.node.creation))
         if peer.session is not None:
             self._do(peer, peer.session.hello(rid, creation, self.node.clock.now()))
         if peer.trying:
@@ -372,13 +345,12 @@ class Mesh:
     def _tell_members(self, peer: Peer, link: Link) -> None:
         others = [(p.name, p.address) for p in self.connected.values() if p is not peer]
         if others:
-            link.control(b"M" + msgspec.msgpack.encode(others))
+            link.control(hello.members(others))
 
     def _heard_members(self, data: bytes) -> None:
-        try:
-            members = msgspec.msgpack.decode(data, type=list[tuple[str, str]])
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            LOG.warning("a peer sent no proper list of members: %s", error)
+        members = hello.read(data, hello.Members)
+        if isinstance(members, str):
+            LOG.warning("a peer sent no proper list of members: %s", members)
             return
         for name, address in members:
             if name != self.node.name and name not in self.connected:
@@ -386,28 +358,18 @@ class Mesh:
                 peer.told = True
                 self._try(peer)
 
-    def _refusal(self, version: int, name: str, wanted: str) -> str:
-        if version != PROTOCOL:
-            return f"{self.node.name} speaks protocol {PROTOCOL}, you speak {version}"
-        if wanted != self.node.name:
-            return f"this is {self.node.name}, not {wanted}"
-        if name == self.node.name:
-            return f"{name} is this node's own name"
-        return ""
-
     def came_back(self, link: Link, data: bytes) -> None:
         """A frame on one of our DEALERs."""
         peer = next((peer for peer in self.peers.values() if peer.link is link), None)
         if peer is None or peer.session is None:
             return
         if data[:1] == b"A":
-            try:
-                rid, started, bits = msgspec.msgpack.decode(data[1:], type=tuple[bytes, int, int])
-            except (msgspec.ValidationError, msgspec.DecodeError):
+            ack = hello.read(data[1:], hello.Ack)
+            if isinstance(ack, str):
                 self._end(peer, "malformed")
                 return
-            creation = Creation(started, peer.name, bits)
-            self._do(peer, peer.session.ack(rid, creation, self.node.clock.now()))
+            creation = Creation(ack.started, peer.name, ack.bits)
+            self._do(peer, peer.session.ack(ack.rid, creation, self.node.clock.now()))
         elif data[:1] == b"R":
             self._complain(peer, f"refused: {data[1:].decode(errors='replace')}")
             self._end(peer, "refused")
@@ -452,8 +414,7 @@ class Mesh:
         self._give_up_waiting(peer)
         if not self.stopped and not peer.trying and peer.name not in self.refused:
             peer.trying = True
-            wait = peer.retry * (0.5 + self.node.entropy.random())
-            peer.retry = min(LAST_RETRY, peer.retry * 2)
+            wait = peer.backoff.next(self.node.entropy)
             self.wire.later(wait, lambda: self._again(peer))
 
     def _again(self, peer: Peer) -> None:
@@ -499,7 +460,7 @@ class Mesh:
     def _came_up(self, peer: Peer, creation: Creation) -> None:
         link = peer.link
         assert link is not None
-        peer.retry = FIRST_RETRY
+        peer.backoff.reset()
         peer.complained = False
         LOG.info("%s: %s is up", self.node.name, peer.name)
         self._tell_members(peer, link)
@@ -513,17 +474,11 @@ class Mesh:
             self.connected[peer.name] = peer
             self.up[peer.name] = link
         self.node.peer_up(creation)
-        _tell(peer, True)
+        peer.tell(True)
 
 
 def _too_large(data: bytes) -> NotSendable:
     return NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
-
-
-def _tell(peer: Peer, connected: bool) -> None:
-    wanted, peer.wanted = peer.wanted, []
-    for done in wanted:
-        done(connected)
 
 
 def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -> bool:
@@ -536,51 +491,3 @@ def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -
 
     begin(done)
     return ready.wait(timeout) and result[0]
-
-
-def start_mesh(
-    node: Node,
-    *,
-    network: Network | None = None,
-    host: str | None = None,
-    port: int = 0,
-    cookie: str | None = None,
-    directory: str | Path | None = None,
-    net_ticktime: float = 10.0,
-) -> Mesh:
-    """Give a node its mesh: listen, and connect to every node of the directory.
-
-    ``host`` is the part of the node's name after the ``@`` unless given; ``port`` 0 takes
-    a free one; ``cookie`` is the user's own unless given. Raises ``AddressInUse``,
-    ``NodeNameTaken`` and ``WeakCookie``. With a ``network`` (``distribution.memory``)
-    the node reaches the other nodes of that network only, without sockets; cookie and
-    directory do not matter then.
-    """
-    node.check()
-    if node.router is not None:
-        raise NodeError(f"{node.name} has a mesh already")
-    host = host or node.name.split("@")[1]
-    if network is not None:
-        mesh = Mesh(node, host, network, net_ticktime, network.transport)
-    else:
-        mesh = Mesh(
-            node,
-            host,
-            Directory(directory),
-            net_ticktime,
-            _sockets(node, host, cookie, net_ticktime),
-        )
-    mesh.start(port)
-    node.router = mesh
-    return mesh
-
-
-def _sockets(
-    node: Node, host: str, cookie: str | None, tick: float
-) -> Callable[[Handler], Transport]:
-    from otpy.distribution.zeromq import Wire
-
-    secret = cookie if cookie is not None else default_cookie()
-    check_strength(secret, host)
-    key = secret_key(secret)
-    return lambda handler: Wire(key, node.clock, handler, tick)

@@ -9,7 +9,8 @@ from typing import Any
 
 from otpy.cluster import global_
 from otpy.distribution.memory import Network
-from otpy.distribution.mesh import Mesh, start_mesh
+from otpy.distribution.mesh import Mesh
+from otpy.distribution.start import start_mesh
 from otpy.runtime.simulated import Simulation, VirtualClock
 from otpy.terms.reasons import KILLED
 

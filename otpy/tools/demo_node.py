@@ -14,7 +14,8 @@ from typing import Any
 
 from otpy.behaviours import supervisor
 from otpy.cluster import global_
-from otpy.distribution.mesh import Mesh, start_mesh
+from otpy.distribution.mesh import Mesh
+from otpy.distribution.start import start_mesh
 from otpy.runtime.node import Node
 from otpy.terms.names import Global
 from otpy.terms.pid import Pid

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from otpy.distribution.mesh import start_mesh
+from otpy.distribution.start import start_mesh
 from otpy.terms.pid import Pid
 from otpy.terms.signals import Message, Signal
 from tests.distribution.fakes import FakeNode

@@ -13,7 +13,8 @@ import zmq
 from zmq.utils import z85
 
 from otpy import At, GenServer, Node, NoReply, Ok, Pid, Reply, gen_server, process, self_pid
-from otpy.distribution.mesh import Mesh, start_mesh
+from otpy.distribution.mesh import Mesh
+from otpy.distribution.start import start_mesh
 
 HOST = "127.0.0.1"
 COOKIE = "the cookie of the benchmarks"  # with a cookie every frame goes through CURVE

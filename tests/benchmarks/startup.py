@@ -14,7 +14,7 @@ IMPORTS = {
     "import otpy": "import otpy",
     "otpy, a node and a mesh": (
         "from otpy import GenServer, Node, gen_server, supervisor, global_; "
-        "from otpy.distribution.mesh import start_mesh"
+        "from otpy.distribution.start import start_mesh"
     ),
     "Pykka": "import pykka",
 }

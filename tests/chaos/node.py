@@ -21,7 +21,8 @@ from typing import Any
 
 from otpy import At, Node, NodeDown, NodeUp, ReceiveTimeout, process
 from otpy.distribution.codec import unframe
-from otpy.distribution.mesh import Mesh, start_mesh
+from otpy.distribution.mesh import Mesh
+from otpy.distribution.start import start_mesh
 from tests.chaos.checker import AWARE, BLIND, Checker
 
 SINK = "sink"

@@ -7,7 +7,8 @@ import pytest
 
 from otpy import Node
 from otpy.cluster import global_
-from otpy.distribution.mesh import Mesh, start_mesh
+from otpy.distribution.mesh import Mesh
+from otpy.distribution.start import start_mesh
 from otpy.testing import eventually
 
 COOKIE = "the cookie of the tests, long enough"

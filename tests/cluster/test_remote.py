@@ -25,7 +25,7 @@ from otpy import (
     process,
     self_pid,
 )
-from otpy.distribution.mesh import start_mesh
+from otpy.distribution.start import start_mesh
 from otpy.testing import eventually
 from tests.cluster.conftest import COOKIE, Cluster
 

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from otpy.distribution.mesh import Mesh, start_mesh
+from otpy.distribution.mesh import Mesh
+from otpy.distribution.start import start_mesh
 from otpy.terms.errors import AddressInUse, NodeNameTaken, NotSendable
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import DownSignal, ExitSignal, Signal, SpawnedSignal
@@ -237,7 +238,7 @@ def test_a_reason_that_cannot_be_read_comes_in_as_unreadable(
 
 CHILD = """
 import sys
-from otpy.distribution.mesh import start_mesh
+from otpy.distribution.start import start_mesh
 from tests.distribution.fakes import FakeNode
 node = FakeNode("b@127.0.0.1")
 start_mesh(node, cookie="cookie of the tests", directory=sys.argv[1])

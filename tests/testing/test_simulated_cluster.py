@@ -7,7 +7,7 @@ import pytest
 from otpy import Global, Node, Pid, gen_server, process, supervisor
 from otpy.cluster import global_
 from otpy.distribution.memory import Network
-from otpy.distribution.mesh import start_mesh
+from otpy.distribution.start import start_mesh
 from otpy.terms.errors import AddressInUse, NodeNameTaken
 from otpy.testing.simulation import ClusterSimulation
 from otpy.testing.waiting import eventually

@@ -1,0 +1,80 @@
+"""The frames with which nodes meet: who I am, that I heard you, whom else I know.
+
+| frame | holds                                                              |
+|-------|--------------------------------------------------------------------|
+| H     | protocol, name, start, bits, address, the name that is looked for  |
+| A     | the session id of the H it answers, start, bits                    |
+| M     | names and addresses of the connected nodes                         |
+| R     | why an H was refused                                               |
+| B     | the end of the session                                             |
+| T     | nothing: a sign of life                                            |
+| D     | signals                                                            |
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from otpy.machines.session import PROTOCOL
+from otpy.terms.pid import Creation
+
+T = TypeVar("T")
+Members = list[tuple[str, str]]
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True):
+    """What a node says of itself on a connection it opened, and whom it looks for."""
+
+    version: int
+    name: str
+    started: int
+    bits: int
+    address: str
+    wanted: str
+
+    @property
+    def creation(self) -> Creation:
+        """The life of the node that speaks."""
+        return Creation(self.started, self.name, self.bits)
+
+    def refusal(self, me: str) -> str:
+        """Why node ``me`` does not want it; empty if it does."""
+        if self.version != PROTOCOL:
+            return f"{me} speaks protocol {PROTOCOL}, you speak {self.version}"
+        if self.wanted != me:
+            return f"this is {me}, not {self.wanted}"
+        if self.name == me:
+            return f"{self.name} is this node's own name"
+        return ""
+
+
+class Ack(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to a hello."""
+
+    rid: bytes
+    started: int
+    bits: int
+
+
+def hello(me: Creation, address: str, wanted: str) -> bytes:
+    """The H frame of a node that looks for ``wanted``."""
+    words = Hello(PROTOCOL, me.node, me.started, me.bits, address, wanted)
+    return b"H" + msgspec.msgpack.encode(words)
+
+
+def ack(rid: bytes, me: Creation) -> bytes:
+    """The A frame that answers the hello of connection ``rid``."""
+    return b"A" + msgspec.msgpack.encode(Ack(rid, me.started, me.bits))
+
+
+def members(known: Members) -> bytes:
+    """The M frame."""
+    return b"M" + msgspec.msgpack.encode(known)
+
+
+def read(data: bytes, kind: type[T]) -> T | str:
+    """What a frame holds, after its first byte; a text that says why it cannot be read."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.MsgspecError as error:  # it may be anything: it came over the net
+        return str(error)

@@ -1,0 +1,62 @@
+"""What a mesh knows of one other node, and when it tries again to reach it."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import tenacity
+
+from otpy.distribution.transport import Link
+from otpy.machines.session import Session
+from otpy.runtime.ports import Entropy
+from otpy.terms.pid import Creation
+from otpy.terms.signals import Signal
+
+FIRST_RETRY, LAST_RETRY = 0.01, 1.0  # seconds between attempts, before the jitter
+
+
+class Backoff:
+    """How long to wait before the next attempt: twice as long each time, up to a limit.
+
+    The series is tenacity's; its jitter would be drawn from a global, so that of the
+    node is used.
+    """
+
+    def __init__(self) -> None:
+        waits = tenacity.wait_exponential(multiplier=FIRST_RETRY, max=LAST_RETRY)
+        self._retrying = tenacity.Retrying(wait=waits)
+        self.reset()
+
+    def reset(self) -> None:
+        """The last attempt succeeded."""
+        self._state = tenacity.RetryCallState(self._retrying, None, (), {})
+
+    def next(self, entropy: Entropy) -> float:
+        """Seconds until the next attempt; the one after that waits longer."""
+        wait = float(self._retrying.wait(self._state))
+        self._state.prepare_for_next_attempt()
+        return wait * (0.5 + entropy.random())
+
+
+@dataclass(slots=True)
+class Peer:
+    """One other node."""
+
+    name: str
+    address: str
+    link: Link | None = None
+    session: Session | None = None
+    in_id: bytes | None = None
+    in_creation: Creation | None = None
+    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque[tuple[Signal, bytes]])
+    backoff: Backoff = field(default_factory=Backoff)
+    trying: bool = False
+    complained: bool = False
+    told: bool = False  # another node named it; perhaps no entry of our directory does
+    wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
+
+    def tell(self, connected: bool) -> None:
+        """Answer those who wanted it connected."""
+        wanted, self.wanted = self.wanted, []
+        for done in wanted:
+            done(connected)
