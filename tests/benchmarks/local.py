@@ -7,7 +7,7 @@ from functools import partial
 
 from tests.benchmarks import beam, peers
 from tests.benchmarks.plan import Plan, alternate
-from tests.benchmarks.table import Figure, figures
+from tests.benchmarks.table import Figure, Reach, figures, judge
 from tests.benchmarks.worker import Talker
 
 Measure = Callable[[int], float]  # operations -> seconds for one
@@ -32,6 +32,19 @@ STARTS: dict[str, tuple[Measure, int]] = {
     "otpy async": (peers.async_start_stop, 1_000),
     "Pykka": (peers.pykka_start_stop, 500),
     "asyncio actor": (peers.asyncio_start_stop, 5_000),
+}
+REACHES: dict[str, dict[str, tuple[Reach, ...]]] = {
+    "call": {
+        "otpy green": (
+            Reach("<= 2.5 x BEAM", 2.5, "BEAM"),
+            Reach("<= Pykka / 15", 1 / 15, "Pykka"),
+        ),
+        "otpy thread": (Reach("<= 1.1 x Pykka", 1.1, "Pykka"),),
+    },
+    "cast": {
+        "otpy green": (Reach(">= 1 M/s", 1e-6), Reach("<= Pykka / 4", 1 / 4, "Pykka")),
+    },
+    "start_stop": {"otpy green": (Reach(">= 40,000/s", 1 / 40_000),)},
 }
 ROWS = {"call": CALLS, "cast": CASTS, "start_stop": STARTS}
 BEAM_COUNT = 100_000
@@ -92,6 +105,9 @@ def measured(row: str, plan: Plan, busy: int) -> list[Figure]:
         made = figures(title, "op", alternate(candidates, plan.rounds))
     if absent:
         made.append(Figure(title, "BEAM", "op", skipped=absent))
+    if not busy:
+        for candidate, reaches in REACHES[row].items():
+            judge(made, candidate, *reaches)
     return made
 
 

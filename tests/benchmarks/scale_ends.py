@@ -109,12 +109,6 @@ def supervise(specs: list[ChildSpec], green: bool) -> Any:
 class Children:
     """Many children under one supervisor."""
 
-    def can_be_green(self) -> bool:
-        """Whether a supervisor declared green runs on the user scheduler."""
-        with Node(NAME) as node, node.attached():
-            made = node.procs[supervise([], True)]
-            return made.sched is node.user
-
     def measure(self, count: int, green: bool) -> tuple[float, float]:
         """Seconds to start and to stop them all."""
         specs = [ChildSpec(number, (Green.start_link, (0,))) for number in range(count)]

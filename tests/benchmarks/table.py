@@ -45,15 +45,22 @@ def figures(row: str, unit: Unit, taken: Mapping[str, list[float]]) -> list[Figu
     ]
 
 
-def judge(made: list[Figure], candidate: str, reach: Reach) -> None:
-    """Put what must be reached, and whether it was, beside a candidate's figure."""
+def judge(made: list[Figure], candidate: str, *reaches: Reach) -> None:
+    """Put what must be reached, and whether all of it was, beside a candidate's figure."""
     values = {figure.candidate: figure.value for figure in made}
-    base = values.get(reach.peer) if reach.peer else 1.0
     for figure in made:
         if figure.candidate == candidate:
-            figure.reach = reach.text
-            if figure.value is not None and base is not None:
-                figure.met = figure.value <= reach.limit * base
+            figure.reach = ", ".join(reach.text for reach in reaches)
+            verdicts = [_judged(figure.value, reach, values) for reach in reaches]
+            if False in verdicts:
+                figure.met = False
+            elif None not in verdicts:
+                figure.met = True
+
+
+def _judged(value: float | None, reach: Reach, values: Mapping[str, float | None]) -> bool | None:
+    base = values.get(reach.peer) if reach.peer else 1.0
+    return None if value is None or base is None else value <= reach.limit * base
 
 
 def shown(value: float, unit: Unit) -> str:
