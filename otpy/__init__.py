@@ -61,6 +61,7 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
+    "start_node": "otpy.cluster.start",
     **dict.fromkeys(("seconds", "minutes", "hours"), "otpy.runtime.units"),
 }
 _MODULES: dict[str, str] = {
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from otpy.bridges import aio as aio
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
+    from otpy.cluster.start import start_node as start_node
     from otpy.distribution.start import start_mesh as start_mesh
     from otpy.runtime import process as process
     from otpy.runtime.mail import From as From

@@ -14,8 +14,8 @@ from typing import Any
 
 from otpy.behaviours import supervisor
 from otpy.cluster import global_
+from otpy.cluster.start import start_node
 from otpy.distribution.mesh import Mesh
-from otpy.distribution.start import start_mesh
 from otpy.runtime.node import Node
 from otpy.terms.names import Global
 from otpy.terms.pid import Pid
@@ -69,14 +69,13 @@ def main(name: str, directory: str, cookie: str) -> None:
     """Run the node ``name`` until told to quit."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     done = threading.Event()
-    with Node(name) as node:
-        mesh = start_mesh(node, cookie=cookie, directory=directory)
-        global_.start(node)
+    with start_node(name, cookie=cookie, directory=directory) as node:
         threading.Thread(target=watch, args=(node, done), daemon=True).start()
         with node.attached():
             supervisor.start_link([(LeaderWorker, {})], strategy="one_for_one")
             tell(node, "up", pid=os.getpid())
-            obey(node, mesh)
+            assert isinstance(node.router, Mesh)
+            obey(node, node.router)
         done.set()
 
 

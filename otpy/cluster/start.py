@@ -1,0 +1,47 @@
+"""Starting a node of a cluster with all that belongs to it."""
+
+from pathlib import Path
+
+from otpy.cluster import global_
+from otpy.distribution.memory import Network
+from otpy.distribution.start import start_mesh
+from otpy.runtime.node import Node
+
+
+def start_node(
+    name: str,
+    *,
+    cookie: str | None = None,
+    directory: str | Path | None = None,
+    host: str | None = None,
+    port: int = 0,
+    net_ticktime: float = 10.0,
+    network: Network | None = None,
+) -> Node:
+    """Start a node with its mesh and the cluster's names: ``elixir --name NAME --cookie COOKIE``.
+
+    It connects to the nodes of its directory that have the same cookie; without ``cookie``
+    and ``directory`` these are all nodes of this machine and user. ``with`` stops it::
+
+        with start_node("a@127.0.0.1") as node, node.attached():
+            supervisor.start_link(children, strategy="one_for_one")
+
+    Raises ``NodeError`` for a bad name, and what ``start_mesh`` raises: ``AddressInUse``,
+    ``NodeNameTaken``, ``WeakCookie``.
+    """
+    node = Node(name).start()
+    try:
+        start_mesh(
+            node,
+            network=network,
+            host=host,
+            port=port,
+            cookie=cookie,
+            directory=directory,
+            net_ticktime=net_ticktime,
+        )
+        global_.start(node)
+    except BaseException:
+        node.stop()
+        raise
+    return node
