@@ -82,6 +82,12 @@ class Loop:
         self.is_async = type(module).is_async
         self.handle_call = module.handle_call
 
+    @property
+    def initial_call(self) -> str:
+        """What reports call the beginning of this process: its class's ``init``."""
+        cls = self.module.callback_class()
+        return f"{cls.__module__}.{cls.__qualname__}.init"
+
     # Start.
 
     def begin(self) -> Any:
@@ -178,7 +184,7 @@ class Loop:
     def _special(self, item: Any, kind: type) -> bool:
         """Suspended, in standby or debugged: whether the item is to be handled now."""
         if self.debug is not None and kind is not System:
-            self.debug.saw(self, item)
+            self.debug.saw(item)
         if kind is System or (kind is Exit and item.pid == self.parent):
             return True
         if self.standby is not None:
@@ -203,6 +209,8 @@ class Loop:
             if result.state is not UNSET:
                 self.state = result.state
             self.idle_timeout = result.timeout
+            if self.debug is not None:
+                self.debug.answered(from_, result.reply)
             answer(proc, from_, True, result.reply)
             if result.continue_ is not UNSET:
                 return self._continue(result.continue_)
@@ -225,6 +233,8 @@ class Loop:
         from_ = item.from_
         if isinstance(result, Reply):
             proc.handling = None
+            if self.debug is not None:
+                self.debug.answered(from_, result.reply)
             answer(proc, from_, True, result.reply)
         elif isinstance(result, NoReply):
             proc.handling = None

@@ -15,6 +15,7 @@ from otpy.runtime.outside import await_coroutine as await_coroutine
 from otpy.runtime.outside import blocking as blocking
 from otpy.runtime.outside import outside
 from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server, SpawnRequest
+from otpy.runtime.reports import initial_call
 from otpy.runtime.scheduler import GreenProcess
 from otpy.runtime.spawning import spawn_request as spawn_request
 from otpy.terms.errors import (
@@ -462,6 +463,7 @@ INFO: dict[str, Callable[[Process], Any]] = {
     "kind": lambda proc: proc.kind,
     "dictionary": lambda proc: dict(proc.dictionary or {}),
     "ancestors": lambda proc: proc.ancestors,
+    "initial_call": initial_call,
 }
 
 

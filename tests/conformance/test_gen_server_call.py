@@ -23,7 +23,13 @@ from otpy import (
 )
 from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner, until
-from tests.conformance.servers import async_server, kind, names, queue_of, telling
+from tests.conformance.servers import (
+    async_server,
+    kind,
+    names,
+    queue_of,
+    telling,
+)
 from tests.conformance.waiting import nothing_more
 
 
@@ -343,5 +349,120 @@ def test_gs_39_multi_call_tells_replies_and_bad_nodes(run: Runner) -> None:
         gen_server.abcast("many", lambda s: NoReply(s + 1))
         assert gen_server.call(pid, "x") == ("x", 8)
         gen_server.stop(pid)
+
+    run(body)
+
+
+def test_gs_20_a_late_reply_never_reaches_the_mailbox(run: Runner) -> None:
+    """late reply after timeout is dropped (alias), mailbox stays clean."""
+
+    def body() -> None:
+        me = self_pid()
+        pid = gen_server.start(kind(run), 0)
+
+        def late(_: Any, __: Any) -> Any:
+            process.receive(where=lambda message: message == "go")
+            return Reply("late")
+
+        with pytest.raises(CallTimeout):
+            gen_server.call(pid, late, timeout=0.01)
+        process.send(pid, "go")
+        gen_server.cast(pid, lambda s: process.send(me, "answered") and None)
+        assert process.receive(timeout=5) == "answered"
+        nothing_more()
+        assert gen_server.call(pid, "x") == ("x", 0)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_gs_22_a_second_reply_at_once_is_dropped_as_well(run: Runner) -> None:
+    """two replies sent back to back before the caller resumes: OTP leaves the second in its
+    mailbox, otpy drops it (departures)."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 0)
+
+        def twice(from_: Any, _: Any) -> Any:
+            gen_server.reply(from_, 1)
+            gen_server.reply(from_, 2)
+            return NoReply()
+
+        for _ in range(50):
+            assert gen_server.call(pid, twice) == 1
+            nothing_more()
+        assert gen_server.call(pid, "x") == ("x", 0)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_gs_27_any_process_may_reply_later(run: Runner) -> None:
+    """noreply + later reply(From, R) from any process works."""
+
+    def body() -> None:
+        me = self_pid()
+        pid = gen_server.start(kind(run), 0)
+
+        def later(from_: Any, _: Any) -> Any:
+            process.send(me, ("asked", from_))
+            return NoReply()
+
+        def client() -> None:
+            process.send(me, ("told", gen_server.call(pid, later)))
+
+        process.spawn(client, green=run.green)
+        asked, from_ = process.receive(tuple, timeout=5)
+        assert asked == "asked"
+        assert gen_server.call(pid, "x") == ("x", 0)  # the server goes on meanwhile
+        process.spawn(gen_server.reply, from_, "from afar", green=run.green)
+        assert process.receive(tuple, timeout=5) == ("told", "from afar")
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_gs_31_a_request_without_a_case_ends_the_server(
+    run: Runner, capture_reports: Reports
+) -> None:
+    """unknown handle_call clause -> function_clause crash of server; a match without a case
+    gives None in Python, and that is no result."""
+
+    class Strict(GenServer[int], green=run.green):
+        def init(self, arg: int) -> Any:
+            return Ok(arg)
+
+        def handle_call(self, request: Any, from_: Any, state: int) -> Any:
+            match request:
+                case "known":
+                    return Reply(state)
+
+    def body() -> None:
+        pid, ref = gen_server.start_monitor(Strict, 1)
+        assert gen_server.call(pid, "known") == 1
+        with pytest.raises(CallExit) as ended:
+            gen_server.call(pid, "unknown")
+        assert ended.value.reason == ("bad_return_value", None)
+        assert process.receive(Down, timeout=5) == Down(ref, pid, ("bad_return_value", None))
+
+    run(body)
+
+
+def test_gs_34_a_missing_name_in_a_callback_is_a_crash(
+    run: Runner, capture_reports: Reports
+) -> None:
+    """undef raised inside handle_info body still crashes (not confused with a missing
+    callback)."""
+
+    class Calls(kind(run)):  # type: ignore[misc]  # chosen at run time
+        def handle_info(self, message: Any, state: Any) -> Any:
+            return self.handle_inof(message, state)
+
+    def body() -> None:
+        pid, _ = gen_server.start_monitor(Calls, 0)
+        process.send(pid, "x")
+        reason = process.receive(Down, timeout=5).reason
+        assert reason.type == "AttributeError"
+        assert "handle_inof" in reason.message
 
     run(body)

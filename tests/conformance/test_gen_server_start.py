@@ -22,7 +22,11 @@ from otpy import (
     self_pid,
 )
 from tests.conformance.conftest import Runner
-from tests.conformance.servers import Server, kind, names
+from tests.conformance.servers import (
+    Server,
+    kind,
+    names,
+)
 from tests.conformance.waiting import nothing_more
 
 
@@ -232,3 +236,30 @@ def test_gs_70_child_spec_has_defaults_and_class_options() -> None:
 
         class Misspelt(Server, restrat="x"):
             pass
+
+
+def test_gs_04_no_exit_is_left_of_a_failed_start(run: Runner) -> None:
+    """OTP>=26 flushes that EXIT (nack path)."""
+
+    def body() -> None:
+        process.flag(trap_exit=True)
+        for _ in range(20):
+            for init in (lambda: Stop("why"), lambda: IGNORE, lambda: process.exit("out")):
+                with pytest.raises(StartError):
+                    gen_server.start_link(kind(run), init)
+                nothing_more()
+        assert process.info(self_pid(), "links") == {"links": []}
+
+    run(body)
+
+
+def test_gs_13_none_means_unnamed(run: Runner) -> None:
+    """name: nil means unnamed."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 0, name=None)
+        assert process.info(pid, "registered_name") == {"registered_name": None}
+        assert pid not in map(process.whereis, process.registered())
+        gen_server.stop(pid)
+
+    run(body)

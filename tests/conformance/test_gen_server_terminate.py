@@ -5,15 +5,18 @@ from typing import Any
 import pytest
 
 from otpy import (
+    At,
     BadArgument,
     CallExit,
     CallTimeout,
     Crash,
     Down,
     Exit,
+    GenServer,
     Node,
     Ok,
     Pid,
+    Reply,
     Stop,
     gen_server,
     process,
@@ -21,7 +24,12 @@ from otpy import (
 )
 from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner, until
-from tests.conformance.servers import Server, kind, links_of, telling
+from tests.conformance.servers import (
+    Server,
+    kind,
+    links_of,
+    telling,
+)
 from tests.conformance.waiting import nothing_more
 
 
@@ -204,3 +212,134 @@ def test_gs_63_orderly_ends_are_not_logged(
     pid = gen_server.start(Server, 0)
     gen_server.stop(pid, reason)
     assert capture_reports.texts == []
+
+
+def test_gs_52_kill_never_runs_terminate(run: Runner) -> None:
+    """kill never runs terminate: not of a server that traps exits either."""
+
+    def body() -> None:
+        state = telling()
+
+        def init() -> Any:
+            process.flag(trap_exit=True)
+            return Ok(state)
+
+        pid, ref = gen_server.start_monitor(kind(run), init)
+        process.exit(pid, "shutdown")  # of a stranger: an info
+        assert process.receive(timeout=5) == ("info", Exit(self_pid(), "shutdown"))
+        process.exit(pid, "kill")
+        assert process.receive(timeout=5) == Down(ref, pid, "killed")
+        nothing_more()
+
+    run(body)
+
+
+class Bare(GenServer[int]):
+    """Has no ``terminate``."""
+
+    def init(self, arg: int) -> Any:
+        return Ok(arg)
+
+
+class GreenBare(Bare, green=True):
+    """The same, green."""
+
+
+def test_gs_54_a_missing_terminate_is_fine_and_a_broken_one_reported(
+    run: Runner, capture_reports: Reports
+) -> None:
+    """missing terminate callback is fine; undef raised inside terminate is reported."""
+
+    class Broken(kind(run)):  # type: ignore[misc]  # chosen at run time
+        def terminate(self, reason: Any, state: Any) -> None:
+            self.close_everything()
+
+    def body() -> None:
+        capture_reports.records.clear()
+        gen_server.stop(gen_server.start(GreenBare if run.green else Bare, 0))
+        assert capture_reports.reports == []
+        pid, _ = gen_server.start_monitor(Broken, 0)
+        gen_server.cast(pid, lambda s: Stop("normal", s))
+        reason = process.receive(Down, timeout=5).reason
+        assert reason.type == "AttributeError"
+        (report,) = capture_reports.reports
+        assert report["reason"] == reason
+        assert "close_everything" in capture_reports.texts[0]
+
+    run(body)
+
+
+def test_gs_57_stop_with_another_reason(run: Runner, capture_reports: Reports) -> None:
+    """stop(pid, other_reason) -> ok and process exits with that reason."""
+
+    def body() -> None:
+        for reason in ("other", ("shutdown", 1), ("a", {"b": [1]}), "kill"):
+            pid, ref = gen_server.start_monitor(kind(run), telling())
+            gen_server.stop(pid, reason)
+            assert process.receive(timeout=5) == ("terminate", reason)
+            assert process.receive(timeout=5) == Down(ref, pid, reason)
+
+    run(body)
+
+
+def test_gs_59_a_server_cannot_stop_itself_from_inside(run: Runner) -> None:
+    """stop self from inside -> calling_self."""
+
+    def body() -> None:
+        def stop_self(_: Any, __: Any) -> Any:
+            try:
+                gen_server.stop(self_pid())
+            except CallExit as ended:
+                return Reply(ended.reason)
+
+        pid = gen_server.start(kind(run), 0)
+        assert gen_server.call(pid, stop_self) == "calling_self"
+        assert process.alive(pid)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+@pytest.mark.parametrize("timeout", [-1, "soon", float("nan")])
+def test_gs_60_a_bad_timeout_of_stop_changes_nothing(run: Runner, timeout: Any) -> None:
+    """stop with invalid timeout raises and leaves the server alive."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 0)
+        with pytest.raises(BadArgument, match="timeout"):
+            gen_server.stop(pid, "normal", timeout)
+        assert gen_server.call(pid, "x") == ("x", 0)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_gs_61_stop_tells_of_a_crash_in_terminate(run: Runner, capture_reports: Reports) -> None:
+    """stop when terminate crashes -> caller exits with that crash."""
+
+    class Bad(kind(run)):  # type: ignore[misc]  # chosen at run time
+        def terminate(self, reason: Any, state: Any) -> None:
+            raise ValueError(reason)
+
+    def body() -> None:
+        pid, ref = gen_server.start_monitor(Bad, 0)
+        with pytest.raises(CallExit) as ended:
+            gen_server.stop(pid, "why")
+        assert ended.value.reason == Crash("ValueError", "why")
+        assert process.receive(Down, timeout=5) == Down(ref, pid, Crash("ValueError", "why"))
+
+    run(body)
+
+
+def test_gs_62_stop_on_a_dead_node(run: Runner) -> None:
+    """stop on a dead node -> {{nodedown,Node},{sys,terminate,..}}."""
+
+    def body() -> None:
+        here = self_pid()
+        far = Pid(1, "bogus@nohost", here.bits, 3)
+        for server in (At("x", "bogus@nohost"), far):
+            with pytest.raises(CallExit) as ended:
+                gen_server.stop(server)
+            assert ended.value.reason == ("nodedown", "bogus@nohost")
+
+    run(body)

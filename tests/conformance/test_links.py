@@ -1,5 +1,7 @@
 """Links (LINK) within one node."""
 
+from typing import Any
+
 import pytest
 
 from otpy import Down, Exit, NoProcess, process, self_pid
@@ -121,5 +123,59 @@ def test_link_12_a_link_to_an_unreachable_node_breaks_at_once(run: Runner) -> No
         far = type(self_pid())(1, "far@nohost", 2, 3)
         process.link(far)
         assert process.receive(Exit, timeout=5) == Exit(far, "noconnection")
+
+    run(body)
+
+
+def test_link_09_a_link_to_a_process_that_is_ending_is_never_silent(run: Runner) -> None:
+    """link racing with peer exit yields either the real reason or noproc, never silence."""
+
+    def body() -> None:
+        process.flag(trap_exit=True)
+        for _ in range(100):
+            pid = process.spawn(process.exit, "real", green=run.green)
+            process.link(pid)
+            assert process.receive(timeout=5) in (Exit(pid, "real"), Exit(pid, "noproc"))
+        assert process.info(self_pid(), "links") == {"links": []}
+        nothing_more()
+
+    run(body)
+
+
+@pytest.mark.parametrize("reason", ["shutdown", ("shutdown", "x")])
+def test_link_11_shutdown_is_an_abnormal_reason(run: Runner, reason: Any) -> None:
+    """shutdown propagated over links is an abnormal reason (kills non-trapping peers)."""
+
+    def body() -> None:
+        def peer(other: Any) -> None:
+            process.link(other)
+            process.send(me, "linked")
+            wait()
+
+        me = self_pid()
+        pid = process.spawn(wait, green=run.green)
+        linked, ref = process.spawn_monitor(peer, pid, green=run.green)
+        assert process.receive(str, timeout=5) == "linked"
+        process.exit(pid, reason)
+        assert process.receive(Down, timeout=5) == Down(ref, linked, reason)
+
+    run(body)
+
+
+def test_link_17_an_exit_comes_before_the_down_of_the_same_process(run: Runner) -> None:
+    """EXIT (link) is delivered before DOWN (monitor) when both exist on the same pair."""
+
+    def body() -> None:
+        process.flag(trap_exit=True)
+        for monitor_first in (False, True):
+            pid = process.spawn(wait, green=run.green)
+            if not monitor_first:
+                process.link(pid)
+            ref = process.monitor(pid)
+            if monitor_first:
+                process.link(pid)
+            process.exit(pid, "x")
+            assert process.receive(timeout=5) == Exit(pid, "x")
+            assert process.receive(timeout=5) == Down(ref, pid, "x")
 
     run(body)

@@ -8,6 +8,7 @@ from otpy import (
     At,
     BadArgument,
     Down,
+    NotAName,
     gen_server,
     process,
     self_pid,
@@ -193,5 +194,87 @@ def test_mon_19_spawn_monitor_has_no_race(run: Runner) -> None:
             _, ref = process.spawn_monitor(lambda: process.exit("at once"), green=run.green)
             assert process.receive(Down, timeout=5).reason == "at once"
             assert ref
+
+    run(body)
+
+
+def test_mon_08_flush_removes_a_queued_down(run: Runner) -> None:
+    """demonitor with flush removes an already queued DOWN, that one only."""
+
+    def body() -> None:
+        pid = process.spawn(wait, green=run.green)
+        one, two = process.monitor(pid), process.monitor(pid)
+        process.exit(pid, "x")
+        gone(pid)
+        process.demonitor(one, flush=True)
+        assert process.receive(timeout=0) == Down(two, pid, "x")
+        nothing_more()
+
+    run(body)
+
+
+def test_mon_11_only_the_holder_can_take_a_monitor_away(run: Runner) -> None:
+    """demonitor from the wrong process has no effect on the monitor."""
+
+    def body() -> None:
+        pid = process.spawn(wait, green=run.green)
+        ref = process.monitor(pid)
+        _, other = process.spawn_monitor(process.demonitor, ref, True, green=run.green)
+        assert process.receive(Down, timeout=5).ref == other
+        process.exit(pid, "x")
+        assert process.receive(Down, timeout=5) == Down(ref, pid, "x")
+
+    run(body)
+
+
+def test_mon_13_a_monitor_of_no_process_is_refused(run: Runner) -> None:
+    """monitor of an invalid type/target raises."""
+
+    def body() -> None:
+        for bad in (7, None, b"name", "", ("name", "node")):
+            with pytest.raises(NotAName):
+                process.monitor(bad)  # type: ignore[arg-type]  # wrong on purpose
+        with pytest.raises(BadArgument, match="expected a Pid or a name"):
+            process.monitor(process.alias())
+        assert process.info(self_pid(), "monitors") == {"monitors": []}
+
+    run(body)
+
+
+def test_mon_15_the_target_does_not_notice_its_monitors_end(run: Runner) -> None:
+    """monitor is one-directional: monitorer death does not affect target."""
+
+    def body() -> None:
+        me = self_pid()
+
+        def target() -> None:
+            while True:
+                process.send(me, ("heard", process.receive()))
+
+        def holder(reason: Any) -> None:
+            process.monitor(pid)
+            process.exit(reason)
+
+        pid = process.spawn(target, green=run.green)
+        for reason in ("normal", "boom", "shutdown"):
+            _, ref = process.spawn_monitor(holder, reason, green=run.green)
+            assert process.receive(Down, timeout=5).ref == ref
+        process.send(pid, "only this")
+        assert process.receive(tuple, timeout=5) == ("heard", "only this")
+        assert process.alive(pid)
+        process.exit(pid, "kill")
+
+    run(body)
+
+
+def test_mon_18_a_node_without_a_mesh_has_no_other_nodes(run: Runner) -> None:
+    """monitor on a not-distributed node with a remote {name,node}: OTP raises badarg, otpy says
+    "noconnection" (departures)."""
+
+    def body() -> None:
+        there = At("name", "other@nohost")
+        ref = process.monitor(there)
+        assert process.receive(timeout=5) == Down(ref, there, "noconnection")
+        assert process.info(self_pid(), "monitors") == {"monitors": []}
 
     run(body)

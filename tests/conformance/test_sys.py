@@ -1,10 +1,27 @@
 """``sys`` (SYS) and ``format_status`` (GS-71, 72)."""
 
+from typing import Any
+
 import pytest
 
-from otpy import CallExit, CallTimeout, Down, NoReply, gen_server, process, self_pid, sys
+from otpy import (
+    CallExit,
+    CallTimeout,
+    Down,
+    NoReply,
+    Reply,
+    Stop,
+    gen_server,
+    process,
+    self_pid,
+    sys,
+)
+from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner
-from tests.conformance.servers import kind
+from tests.conformance.servers import (
+    Server,
+    kind,
+)
 
 
 def test_sys_01_get_and_replace_state_work_when_running_and_suspended(run: Runner) -> None:
@@ -79,5 +96,175 @@ def test_sys_11_terminate_stops_with_the_reason(run: Runner) -> None:
         pid, _ = gen_server.start_monitor(kind(run), 0)
         sys.terminate(pid, "asked")
         assert process.receive(Down, timeout=5).reason == "asked"
+
+    run(body)
+
+
+def test_sys_04_resume_handles_what_waited_in_order(run: Runner) -> None:
+    """resume processes queued messages in order, before what came later."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), [])
+        for time in range(3):
+            sys.suspend(pid)
+            for number in range(5):
+                gen_server.cast(pid, lambda s, item=(time, number): NoReply([*s, item]))
+            assert len(sys.get_state(pid)) == 5 * time
+            sys.resume(pid)
+            assert len(gen_server.call(pid, "x")[1]) == 5 * (time + 1)
+        assert sys.get_state(pid) == [(time, number) for time in range(3) for number in range(5)]
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_05_suspending_or_resuming_twice_is_no_error(run: Runner) -> None:
+    """double suspend / double resume are not errors, and count once."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 0)
+        for _ in range(2):
+            sys.suspend(pid)
+            assert sys.get_status(pid)["status"] == "suspended"
+        for _ in range(2):
+            sys.resume(pid)
+            assert sys.get_status(pid)["status"] == "running"
+        assert gen_server.call(pid, "x") == ("x", 0)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_07_statistics_count_what_came_in_and_went_out(run: Runner) -> None:
+    """statistics on/get/off; get when off -> {ok, no_statistics}; counts in/out exclude system
+    messages."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 0)
+        assert sys.statistics(pid, "get") == "no_statistics"
+        sys.statistics(pid, True)
+        gen_server.cast(pid, lambda s: NoReply(s + 1))
+        process.send(pid, lambda s: NoReply(s + 1))
+        gen_server.call(pid, "x")
+        gen_server.call(pid, lambda *_: Reply("y", continue_=lambda s: NoReply(s)))
+        sys.get_state(pid)
+        assert sys.statistics(pid, "get") == {"messages_in": 4, "messages_out": 2}
+        sys.statistics(pid, False)
+        assert sys.statistics(pid, "get") == "no_statistics"
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_08_log_keeps_the_last_events(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """log keeps last N events; get returns in order; print; false disables."""
+
+    def body() -> None:
+        capsys.readouterr()
+        me = self_pid()
+        pid = gen_server.start(kind(run), ("tell", me), name="logged")
+        assert sys.log(pid, "get") == []
+        sys.log(pid, 3)
+        gen_server.cast(pid, 1)
+        gen_server.cast(pid, 2)
+        process.send(pid, "info")
+        gen_server.call(pid, "x")
+        expected = [
+            ("in", "info"),
+            ("in", ("$gen_call", me, "x")),
+            ("out", ("x", ("tell", me)), me),
+        ]
+        assert sys.log(pid, "get") == expected
+        sys.log(pid, 2)
+        assert sys.log(pid, "get") == expected[1:]
+        sys.log(pid, "print")
+        printed = capsys.readouterr().out
+        assert printed == "".join(f"*DBG* logged {event!r}\n" for event in expected[1:])
+        sys.log(pid, False)
+        gen_server.cast(pid, 3)
+        assert sys.log(pid, "get") == []
+        sys.log(pid, True)
+        for number in range(12):
+            gen_server.cast(pid, number)
+        assert [event[1][1] for event in sys.log(pid, "get")] == list(range(2, 12))
+        gen_server.stop(pid)
+
+    run(body)
+
+
+class Secret(Server):
+    """Shows nothing of what it keeps."""
+
+    def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+        return {key: f"hidden {key} ({why})" for key in status}
+
+
+class GreenSecret(Secret, green=True):
+    """The same, green."""
+
+
+class Careless(Server):
+    """Cannot say what it keeps."""
+
+    def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+        raise ValueError("no status")
+
+
+class GreenCareless(Careless, green=True):
+    """The same, green."""
+
+
+def test_gs_71_format_status_decides_what_is_shown(run: Runner, capture_reports: Reports) -> None:
+    """format_status filters state in get_status and crash logs; a crashing format_status yields
+    a fallback string."""
+
+    def body() -> None:
+        capture_reports.records.clear()
+        pid, _ = gen_server.start_monitor(GreenSecret if run.green else Secret, "password")
+        assert sys.get_status(pid)["state"] == "hidden state (normal)"
+        assert sys.get_state(pid) == "password"
+        gen_server.cast(pid, lambda s: Stop("weird", s))
+        process.receive(Down, timeout=5)
+        assert "State: 'hidden state (terminate)'" in capture_reports.texts[0]
+        assert "password" not in capture_reports.texts[0]
+        capture_reports.records.clear()
+        pid, _ = gen_server.start_monitor(GreenCareless if run.green else Careless, "password")
+        broken = (
+            f"{'Green' if run.green else ''}Careless.format_status raised ValueError: no status"
+        )
+        assert sys.get_status(pid)["state"] == broken
+        assert gen_server.call(pid, "x") == ("x", "password")
+        gen_server.cast(pid, lambda s: Stop("weird", s))
+        assert process.receive(Down, timeout=5).reason == "weird"
+        assert capture_reports.reports[0]["state"] == broken
+
+    run(body)
+
+
+def test_gs_72_format_status_may_hide_everything(run: Runner, capture_reports: Reports) -> None:
+    """format_status may redact message, reason, state and log."""
+
+    def crash(_: Any) -> Any:
+        raise RuntimeError("password in the reason")
+
+    def body() -> None:
+        capture_reports.records.clear()
+        pid, _ = gen_server.start_monitor(GreenSecret if run.green else Secret, "password")
+        sys.log(pid, 5)
+        gen_server.call(pid, "password")
+        assert sys.get_status(pid)["log"] == "hidden log (normal)"
+        gen_server.cast(pid, crash)
+        assert process.receive(Down, timeout=5).reason.type == "RuntimeError"
+        (report,) = capture_reports.reports
+        for key, shown in (
+            ("state", "state"),
+            ("reason", "reason"),
+            ("crash_reason", "reason"),
+            ("last_message", "message"),
+            ("log", "log"),
+        ):
+            assert report[key] == f"hidden {shown} (terminate)"
+        assert "password" not in capture_reports.texts[0]
+        assert capture_reports.records[0].exc_info is None
 
     run(body)
