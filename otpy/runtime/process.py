@@ -279,6 +279,8 @@ def link(pid: Pid) -> None:
         if pid in me.links:
             return
         me.links[pid] = None
+        if me.unlinking:
+            me.unlinking.pop(pid, None)
     node.send_signal(me, LinkSignal(me.pid, pid))
 
 
@@ -286,10 +288,15 @@ def unlink(pid: Pid) -> None:
     """Take the link away; no ``Exit`` of ``pid`` arrives after this returns."""
     _pid(pid, "unlink")
     me = current()
+    number = next(me.node.numbers)
     with me.owned:
         linked = me.links is not None and me.links.pop(pid, 0) is None
+        if linked:
+            if me.unlinking is None:
+                me.unlinking = {}
+            me.unlinking[pid] = number
     if linked:
-        me.node.send_signal(me, UnlinkSignal(me.pid, pid))
+        me.node.send_signal(me, UnlinkSignal(me.pid, pid, number))
 
 
 def monitor(target: Dest, alias: AliasMode | None = None, tag: Any = None) -> Ref:

@@ -249,7 +249,7 @@ def talks(to: Pid, number: int) -> None:
     while True:
         process.send(to, (number, count))
         count += 1
-        process.sleep(0)
+        process.sleep(0.0005)
 
 
 def test_link_16_exits_survive_a_congested_connection(cluster: Cluster) -> None:

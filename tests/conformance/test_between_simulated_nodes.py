@@ -34,7 +34,7 @@ def links(pid: Pid) -> Any:
     return info["links"]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(40))
 def test_link_10_both_ends_of_a_link_agree_in_the_end(seed: int) -> None:
     """concurrent link/unlink from both ends converges to a consistent state on both."""
     sim = two_nodes(seed)
