@@ -1,6 +1,5 @@
 """proc_lib (PLIB), as GenServers and bare processes show it: starting, reports, stopping."""
 
-import logging
 from typing import Any
 
 import pytest
@@ -339,33 +338,6 @@ def test_plib_12_stop_says_how_it_ended(run: Runner) -> None:
         with pytest.raises(CallTimeout):
             gen_server.stop(pid, "normal", 0.02)
         process.exit(pid, "kill")
-
-    run(body)
-
-
-def test_log_10_debug_adds_the_facts_to_the_text(
-    run: Runner, capture_reports: Reports, caplog: pytest.LogCaptureFixture
-) -> None:
-    """debug level adds queue/links/dictionary (process); the data has them at any level."""
-
-    def body() -> None:
-        capture_reports.records.clear()
-        for level in (logging.INFO, logging.DEBUG):
-            with caplog.at_level(level, "otpy"):
-                process.spawn_monitor(crashing, 0, green=run.green)
-                process.receive(Down, timeout=5)
-        plain, full = capture_reports.texts
-        more = full.splitlines()[4:]
-        assert len(plain.splitlines()) == 4
-        assert more == [
-            "    Message Queue Length: 0",
-            "    Messages: []",
-            "    Links: []",
-            "    Dictionary: {}",
-            "    Trapping Exits: False",
-            "    Status: running",
-            "    Neighbours: []",
-        ]
 
     run(body)
 
