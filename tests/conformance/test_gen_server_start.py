@@ -240,11 +240,12 @@ def test_gs_70_child_spec_has_defaults_and_class_options() -> None:
 
 def test_gs_04_no_exit_is_left_of_a_failed_start(run: Runner) -> None:
     """OTP>=26 flushes that EXIT (nack path)."""
+    failing: list[Any] = [lambda: Stop("why"), lambda: IGNORE, lambda: process.exit("out")]
 
     def body() -> None:
         process.flag(trap_exit=True)
         for _ in range(20):
-            for init in (lambda: Stop("why"), lambda: IGNORE, lambda: process.exit("out")):
+            for init in failing:
                 with pytest.raises(StartError):
                     gen_server.start_link(kind(run), init)
                 nothing_more()

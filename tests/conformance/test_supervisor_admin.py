@@ -285,11 +285,9 @@ def test_sup_63_the_callback_module_can_be_asked_for(run: Runner) -> None:
     """get_callback_module returns the callback module."""
 
     def body() -> None:
-        for start_it, module in (
-            (lambda: supervisor.start_link(Named), Named),
-            (lambda: supervisor.start_link([], strategy="one_for_one"), Supervisor),
-        ):
-            boss = start_it()
+        for given, module in ((Named, Named), ([], Supervisor)):
+            options: Any = {} if given else {"strategy": "one_for_one"}
+            boss = supervisor.start_link(given, **options)
             assert supervisor.get_callback_module(boss) is module
             supervisor.stop(boss)
 
