@@ -6,10 +6,12 @@ from typing import Any
 from otpy import (
     GenServer,
     Global,
+    NoReply,
     Ok,
     Pid,
     Reply,
     Via,
+    gen_server,
     process,
     self_pid,
 )
@@ -84,6 +86,21 @@ def names(run: Runner) -> list[Any]:
     """A name of every form; the cluster's names are not simulated here."""
     every: list[Any] = ["one", Server, Via(Book(), "one")]
     return every if run.node is None else [*every, Global("one")]
+
+
+def cast(server: Any, step: Callable[[Any], Any]) -> None:
+    """Cast a function of the state."""
+    gen_server.cast(server, step)
+
+
+def adds(item: Any) -> Callable[[Any], Any]:
+    """What a cast does to add an item to a state that is a list."""
+    return lambda state: NoReply([*state, item])
+
+
+def ask(server: Any, step: Callable[[Any, Any], Any]) -> Any:
+    """Call with a function of the ``from_`` and the state."""
+    return gen_server.call(server, step)
 
 
 def queue_of(pid: Pid) -> int:

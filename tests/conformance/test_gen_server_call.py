@@ -24,7 +24,9 @@ from otpy import (
 from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner, until
 from tests.conformance.servers import (
+    ask,
     async_server,
+    cast,
     kind,
     names,
     queue_of,
@@ -182,7 +184,7 @@ def test_gs_24_a_call_queued_behind_a_stop_gets_its_reason(run: Runner) -> None:
 
         process.spawn(client, green=run.green)
         assert process.receive(timeout=5) == "calling"
-        gen_server.cast(pid, lambda _: Stop("stopped"))
+        cast(pid, lambda _: Stop("stopped"))
         process.exit(pid, "stopped")
         assert process.receive(timeout=5) in ("stopped", "noproc")
 
@@ -208,7 +210,7 @@ def test_gs_24_a_call_that_waits_behind_a_stop_gets_its_reason(run: Runner) -> N
 
         gen_server.cast(pid, busy)
         assert process.receive(timeout=5) == "busy"
-        gen_server.cast(pid, lambda s: Stop("stopped", s))
+        cast(pid, lambda s: Stop("stopped", s))
         process.spawn(client, green=run.green)
         until(lambda: queue_of(pid) >= 2)
         process.send(pid, "go")
@@ -222,7 +224,7 @@ def test_gs_25_terminate_runs_before_the_reply_of_a_stop(run: Runner) -> None:
 
     def body() -> None:
         pid = gen_server.start(kind(run), telling())
-        assert gen_server.call(pid, lambda _, s: Stop("normal", s, reply="bye")) == "bye"
+        assert ask(pid, lambda _, s: Stop("normal", s, reply="bye")) == "bye"
         assert process.receive(timeout=0) == ("terminate", "normal")
 
     run(body)
@@ -234,7 +236,7 @@ def test_gs_26_a_stop_without_reply_ends_the_call_with_its_reason(run: Runner) -
     def body() -> None:
         pid = gen_server.start(kind(run), 0)
         with pytest.raises(CallExit) as ended:
-            gen_server.call(pid, lambda _, s: Stop("normal", s))
+            ask(pid, lambda _, s: Stop("normal", s))
         assert ended.value.reason == "normal"
 
     run(body)
@@ -248,10 +250,10 @@ def test_gs_28_a_bad_return_ends_the_server_and_is_named(run: Runner, how: str) 
         pid, _ = gen_server.start_monitor(kind(run), 0)
         if how == "call":
             with pytest.raises(CallExit) as ended:
-                gen_server.call(pid, lambda *_: "oops")
+                ask(pid, lambda _, __: "oops")
             assert ended.value.reason == ("bad_return_value", "oops")
         elif how == "cast":
-            gen_server.cast(pid, lambda _: "oops")
+            cast(pid, lambda _: "oops")
         else:
             process.send(pid, lambda _: "oops")
         assert process.receive(Down, timeout=5).reason == ("bad_return_value", "oops")
@@ -263,7 +265,7 @@ def test_gs_28_async_callbacks_follow_the_same_rules(node: Node) -> None:
     """A class with async callbacks: replies, bad returns and crashes as any other."""
     pid, _ = gen_server.start_monitor(async_server(), 1)
     assert [gen_server.call(pid, "x"), gen_server.call(pid, "x")] == [2, 3]
-    gen_server.cast(pid, lambda _: "oops")
+    cast(pid, lambda _: "oops")
     assert process.receive(Down, timeout=5).reason == ("bad_return_value", "oops")
 
 
@@ -331,7 +333,7 @@ def test_gs_37_casts_then_a_call_are_handled_in_order(run: Runner) -> None:
     def body() -> None:
         pid = gen_server.start(kind(run), 0)
         for _ in range(300):
-            gen_server.cast(pid, lambda s: NoReply(s + 1))
+            cast(pid, lambda s: NoReply(s + 1))
         assert gen_server.call(pid, "x") == ("x", 300)
         gen_server.stop(pid)
 
@@ -367,7 +369,7 @@ def test_gs_20_a_late_reply_never_reaches_the_mailbox(run: Runner) -> None:
         with pytest.raises(CallTimeout):
             gen_server.call(pid, late, timeout=0.01)
         process.send(pid, "go")
-        gen_server.cast(pid, lambda s: process.send(me, "answered") and None)
+        cast(pid, lambda s: process.send(me, "answered") and None)
         assert process.receive(timeout=5) == "answered"
         nothing_more()
         assert gen_server.call(pid, "x") == ("x", 0)
@@ -433,7 +435,7 @@ def test_gs_31_a_request_without_a_case_ends_the_server(
             return Ok(arg)
 
         def handle_call(self, request: Any, from_: Any, state: int) -> Any:
-            match request:
+            match request:  # pyright: ignore[reportMatchNotExhaustive]  # on purpose
                 case "known":
                     return Reply(state)
 
@@ -456,7 +458,7 @@ def test_gs_34_a_missing_name_in_a_callback_is_a_crash(
 
     class Calls(kind(run)):  # type: ignore[misc]  # chosen at run time
         def handle_info(self, message: Any, state: Any) -> Any:
-            return self.handle_inof(message, state)
+            return self.handle_inof(message, state)  # type: ignore[attr-defined]  # there is none
 
     def body() -> None:
         pid, _ = gen_server.start_monitor(Calls, 0)

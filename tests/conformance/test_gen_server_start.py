@@ -24,6 +24,7 @@ from otpy import (
 from tests.conformance.conftest import Runner
 from tests.conformance.servers import (
     Server,
+    cast,
     kind,
     names,
 )
@@ -185,7 +186,7 @@ def test_gs_12_a_name_has_one_of_three_forms(run: Runner) -> None:
         for name in names(run):
             pid = gen_server.start(kind(run), 0, name=name)
             assert gen_server.whereis(name) == pid
-            gen_server.cast(name, lambda s: NoReply(s + 1))
+            cast(name, lambda s: NoReply(s + 1))
             assert gen_server.call(name, "x") == ("x", 1)
             with pytest.raises(AlreadyStarted) as taken:
                 gen_server.start(kind(run), 0, name=name)

@@ -26,6 +26,7 @@ from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner, until
 from tests.conformance.servers import (
     Server,
+    cast,
     kind,
     links_of,
     telling,
@@ -38,7 +39,7 @@ def test_gs_47_stops_and_exceptions_run_terminate(run: Runner) -> None:
 
     def body() -> None:
         pid = gen_server.start(kind(run), telling())
-        gen_server.cast(pid, lambda s: Stop("why", s))
+        cast(pid, lambda s: Stop("why", s))
         assert process.receive(timeout=5) == ("terminate", "why")
 
         def crash(_: Any) -> Any:
@@ -196,7 +197,7 @@ def test_gs_58_stop_may_time_out(run: Runner) -> None:
         with pytest.raises(BadArgument, match="timeout"):
             gen_server.stop(pid, "normal", -1)
         assert process.alive(pid)
-        gen_server.cast(pid, lambda _: process.receive(where=lambda m: m == "go"))
+        cast(pid, lambda _: process.receive(where=lambda m: m == "go"))
         with pytest.raises(CallTimeout):
             gen_server.stop(pid, "normal", 0.01)
         process.exit(pid, "kill")
@@ -252,14 +253,14 @@ def test_gs_54_a_missing_terminate_is_fine_and_a_broken_one_reported(
 
     class Broken(kind(run)):  # type: ignore[misc]  # chosen at run time
         def terminate(self, reason: Any, state: Any) -> None:
-            self.close_everything()
+            self.close_everything()  # type: ignore[attr-defined]  # there is none
 
     def body() -> None:
         capture_reports.records.clear()
         gen_server.stop(gen_server.start(GreenBare if run.green else Bare, 0))
         assert capture_reports.reports == []
         pid, _ = gen_server.start_monitor(Broken, 0)
-        gen_server.cast(pid, lambda s: Stop("normal", s))
+        cast(pid, lambda s: Stop("normal", s))
         reason = process.receive(Down, timeout=5).reason
         assert reason.type == "AttributeError"
         (report,) = capture_reports.reports

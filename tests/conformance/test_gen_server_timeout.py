@@ -1,5 +1,6 @@
 """GenServer (GS-40 to 46): time-outs and continue."""
 
+from collections.abc import Callable
 from typing import Any
 
 from otpy import (
@@ -18,6 +19,8 @@ from otpy.runtime._current import current
 from tests.conformance.conftest import Runner
 from tests.conformance.servers import (
     Server,
+    ask,
+    cast,
     kind,
 )
 
@@ -55,11 +58,12 @@ def test_gs_41_any_message_cancels_the_pending_timeout(run: Runner) -> None:
 
     def body() -> None:
         cls = told_infos(run)
-        for poke in (
+        pokes: list[Callable[[Any], Any]] = [
             lambda pid: process.send(pid, "poke"),
-            lambda pid: gen_server.cast(pid, lambda _: None),
+            lambda pid: cast(pid, lambda _: None),
             lambda pid: gen_server.call(pid, "x"),
-        ):
+        ]
+        for poke in pokes:
             pid = gen_server.start(cls, lambda: Ok(0, timeout=0.05))
             poke(pid)
             process.send_after(pid, "later", 0.1)
@@ -133,7 +137,7 @@ def test_gs_45_the_reply_is_sent_before_continue(run: Runner) -> None:
 
     def body() -> None:
         pid, _ = gen_server.start_monitor(kind(run), 0)
-        reply = gen_server.call(pid, lambda *_: Reply("r", continue_=lambda s: Stop("done", s)))
+        reply = ask(pid, lambda _, __: Reply("r", continue_=lambda s: Stop("done", s)))
         assert reply == "r"
         assert process.receive(Down, timeout=5).reason == "done"
 

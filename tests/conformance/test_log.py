@@ -29,7 +29,7 @@ from tests.conformance.children import (
     told,
 )
 from tests.conformance.conftest import Runner
-from tests.conformance.servers import Server, crashing, kind, names
+from tests.conformance.servers import Server, ask, cast, crashing, kind, names
 from tests.conformance.waiting import gone
 
 
@@ -39,7 +39,7 @@ def test_log_01_a_crash_in_a_call_names_message_state_and_client(
     """'GenServer X terminating' + error + last message + state + client."""
     pid = gen_server.start(Server, {"s": 1}, name="Crasher")
     with pytest.raises(CallExit):
-        gen_server.call(pid, lambda *_: crashing(0))
+        ask(pid, lambda _, __: crashing(0))
     text = capture_reports.texts[0]
     assert text.startswith("GenServer 'Crasher' terminating\n** (RuntimeError) oops")
     assert f"Last message (from {self_pid()!r})" in text
@@ -88,7 +88,7 @@ def test_log_13_a_report_carries_its_facts(node: Node, capture_reports: Reports)
     gen_server.cast(pid, crash)
     assert process.receive(Down, timeout=5).reason == Crash("RuntimeError", "oops")
     other, _ = gen_server.start_monitor(Server, 0)
-    gen_server.cast(other, lambda s: Stop("weird", s))
+    cast(other, lambda s: Stop("weird", s))
     assert process.receive(Down, timeout=5).reason == "weird"
     bare, _ = process.spawn_monitor(crash)
     process.receive(Down, timeout=5)
@@ -113,7 +113,7 @@ def test_log_04_the_client_is_shown_by_name_or_as_dead(
 
         def client(pid: Pid) -> None:
             try:
-                gen_server.call(pid, lambda *_: crashing(0))
+                ask(pid, lambda _, __: crashing(0))
             except CallExit:
                 process.send(me, "over")
 

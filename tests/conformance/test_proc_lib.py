@@ -22,7 +22,7 @@ from otpy import (
 )
 from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner
-from tests.conformance.servers import Server, crashing, kind
+from tests.conformance.servers import Server, cast, crashing, kind
 from tests.conformance.waiting import gone, nothing_more, wait
 
 STARTS = (gen_server.start, gen_server.start_link, gen_server.start_monitor)
@@ -157,7 +157,7 @@ def test_plib_07_only_abnormal_exits_are_reported(
     def body() -> None:
         capture_reports.records.clear()
         pid, ref = gen_server.start_monitor(kind(run), 0)
-        gen_server.cast(pid, lambda s: Stop(reason, s))
+        cast(pid, lambda s: Stop(reason, s))
         assert process.receive(Down, timeout=5) == Down(ref, pid, reason)
         assert [report["label"] for report in capture_reports.reports] == labels
 

@@ -285,7 +285,8 @@ def test_sup_63_the_callback_module_can_be_asked_for(run: Runner) -> None:
     """get_callback_module returns the callback module."""
 
     def body() -> None:
-        for given, module in ((Named, Named), ([], Supervisor)):
+        both: list[tuple[Any, type]] = [(Named, Named), ([], Supervisor)]
+        for given, module in both:
             options: Any = {} if given else {"strategy": "one_for_one"}
             boss = supervisor.start_link(given, **options)
             assert supervisor.get_callback_module(boss) is module

@@ -20,6 +20,9 @@ from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner
 from tests.conformance.servers import (
     Server,
+    adds,
+    ask,
+    cast,
     kind,
 )
 
@@ -62,7 +65,7 @@ def test_sys_03_suspend_queues_and_resume_handles_in_order(run: Runner) -> None:
         sys.suspend(pid)
         sys.suspend(pid)
         for number in range(5):
-            gen_server.cast(pid, lambda s, number=number: NoReply([*s, number]))
+            cast(pid, adds(number))
         with pytest.raises(CallTimeout):
             gen_server.call(pid, "x", timeout=0.01)
         assert sys.get_state(pid) == []
@@ -108,7 +111,7 @@ def test_sys_04_resume_handles_what_waited_in_order(run: Runner) -> None:
         for time in range(3):
             sys.suspend(pid)
             for number in range(5):
-                gen_server.cast(pid, lambda s, item=(time, number): NoReply([*s, item]))
+                cast(pid, adds((time, number)))
             assert len(sys.get_state(pid)) == 5 * time
             sys.resume(pid)
             assert len(gen_server.call(pid, "x")[1]) == 5 * (time + 1)
@@ -135,6 +138,10 @@ def test_sys_05_suspending_or_resuming_twice_is_no_error(run: Runner) -> None:
     run(body)
 
 
+def add_one(state: int) -> Any:
+    return NoReply(state + 1)
+
+
 def test_sys_07_statistics_count_what_came_in_and_went_out(run: Runner) -> None:
     """statistics on/get/off; get when off -> {ok, no_statistics}; counts in/out exclude system
     messages."""
@@ -143,10 +150,10 @@ def test_sys_07_statistics_count_what_came_in_and_went_out(run: Runner) -> None:
         pid = gen_server.start(kind(run), 0)
         assert sys.statistics(pid, "get") == "no_statistics"
         sys.statistics(pid, True)
-        gen_server.cast(pid, lambda s: NoReply(s + 1))
-        process.send(pid, lambda s: NoReply(s + 1))
+        cast(pid, add_one)
+        process.send(pid, add_one)
         gen_server.call(pid, "x")
-        gen_server.call(pid, lambda *_: Reply("y", continue_=lambda s: NoReply(s)))
+        ask(pid, lambda _, __: Reply("y", continue_=add_one))
         sys.get_state(pid)
         assert sys.statistics(pid, "get") == {"messages_in": 4, "messages_out": 2}
         sys.statistics(pid, False)
@@ -223,7 +230,7 @@ def test_gs_71_format_status_decides_what_is_shown(run: Runner, capture_reports:
         pid, _ = gen_server.start_monitor(GreenSecret if run.green else Secret, "password")
         assert sys.get_status(pid)["state"] == "hidden state (normal)"
         assert sys.get_state(pid) == "password"
-        gen_server.cast(pid, lambda s: Stop("weird", s))
+        cast(pid, lambda s: Stop("weird", s))
         process.receive(Down, timeout=5)
         assert "State: 'hidden state (terminate)'" in capture_reports.texts[0]
         assert "password" not in capture_reports.texts[0]
@@ -234,7 +241,7 @@ def test_gs_71_format_status_decides_what_is_shown(run: Runner, capture_reports:
         )
         assert sys.get_status(pid)["state"] == broken
         assert gen_server.call(pid, "x") == ("x", "password")
-        gen_server.cast(pid, lambda s: Stop("weird", s))
+        cast(pid, lambda s: Stop("weird", s))
         assert process.receive(Down, timeout=5).reason == "weird"
         assert capture_reports.reports[0]["state"] == broken
 
