@@ -13,6 +13,8 @@ from otpy import (
     process,
     self_pid,
 )
+from otpy.runtime._current import current
+from otpy.terms.signals import DemonitorSignal
 from tests.conformance.conftest import Runner
 from tests.conformance.servers import Server, kind
 from tests.conformance.waiting import ended, gone, nothing_more, wait
@@ -219,7 +221,13 @@ def test_mon_11_only_the_holder_can_take_a_monitor_away(run: Runner) -> None:
     def body() -> None:
         pid = process.spawn(wait, green=run.green)
         ref = process.monitor(pid)
-        _, other = process.spawn_monitor(process.demonitor, ref, True, green=run.green)
+
+        def meddle() -> None:
+            process.demonitor(ref, flush=True)
+            me = current()
+            me.node.send_signal(me, DemonitorSignal(me.pid, pid, ref))
+
+        _, other = process.spawn_monitor(meddle, green=run.green)
         assert process.receive(Down, timeout=5).ref == other
         process.exit(pid, "x")
         assert process.receive(Down, timeout=5) == Down(ref, pid, "x")
