@@ -97,6 +97,12 @@ class Loop:
         self.handle_call = module.handle_call
         self.handle_cast = module.handle_cast
 
+    @property
+    def initial_call(self) -> str:
+        """What reports call the beginning of this process: its class's ``init``."""
+        cls = self.module.callback_class()
+        return f"{cls.__module__}.{cls.__qualname__}.init"
+
     # Start.
 
     def begin(self) -> Any:
@@ -209,7 +215,7 @@ class Loop:
     def _special(self, item: Any, kind: type[Any]) -> bool:
         """Suspended, in standby or debugged: whether the item is to be handled now."""
         if self.debug is not None and kind is not System:
-            self.debug.saw(self, item)
+            self.debug.saw(item)
         if kind is System or (kind is Exit and item.pid == self.parent):
             return True
         if self.standby is not None:
@@ -234,6 +240,8 @@ class Loop:
             if result.state is not UNSET:
                 self.state = result.state
             self.idle_timeout = result.timeout
+            if self.debug is not None:
+                self.debug.answered(from_, result.reply)
             answer(proc, from_, True, result.reply)
             if result.continue_ is not UNSET:
                 return self._continue(result.continue_)
@@ -256,6 +264,8 @@ class Loop:
         from_ = item.from_
         if isinstance(result, Reply):
             proc.handling = None
+            if self.debug is not None:
+                self.debug.answered(from_, result.reply)
             answer(proc, from_, True, result.reply)
         elif isinstance(result, NoReply):
             proc.handling = None

@@ -3,8 +3,9 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
+from otpy.behaviours import _system
 from otpy.runtime.mail import Call, Cast
-from otpy.runtime.reports import shown_reason
+from otpy.runtime.reports import details, facts, shown_reason
 from otpy.runtime.scheduler import TimedOut
 from otpy.terms.reasons import Crash
 
@@ -14,48 +15,49 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("otpy.gen_server")
 
 
-def _shown_state(loop: "Loop", reason: Any) -> Any:
-    try:
-        return loop.module.format_status("terminate", {"state": loop.state, "reason": reason})[
-            "state"
-        ]
-    except Exception as error:  # noqa: BLE001 - a broken format_status must not hide the crash it reports on
-        return f"format_status raised {type(error).__name__}: {error}"
-
-
 def report_termination(loop: "Loop", reason: Any, error: BaseException | None, item: Any) -> None:
     """Log who ended, why, on which message, in which state, and who was waiting."""
     proc = loop.proc
-    state = _shown_state(loop, reason)
-    lines = [f"GenServer {proc.name or proc.pid!r} terminating", f"** {shown_reason(reason)}"]
-    client = None
-    last: Any = item
-    if isinstance(item, Call):
-        client, last = item.from_.pid, item.request
-        lines.append(f"Last message (from {client!r}): {last!r}")
-    elif isinstance(item, Cast):
-        last = ("$gen_cast", item.request)
-        lines.append(f"Last message: {last!r}")
-    elif item is not None:
-        last = "timeout" if isinstance(item, TimedOut) else item
-        lines.append(f"Last message: {last!r}")
-    lines.append(f"State: {state!r}")
+    status = _system.formatted(
+        loop,
+        "terminate",
+        {"message": _message(item), "reason": reason, "log": _system.logged(loop)},
+    )
+    shown, last = status["reason"], status["message"]
+    client = item.from_.pid if isinstance(item, Call) else None
+    lines = [f"GenServer {proc.name or proc.pid!r} terminating", f"** {shown_reason(shown)}"]
+    if item is not None:
+        by = f" (from {client!r})" if client is not None else ""
+        lines.append(f"Last message{by}: {last!r}")
+    lines.append(f"State: {status['state']!r}")
+    if status["log"]:
+        lines.append(f"Log: {status['log']!r}")
     if client is not None and client.node == proc.node.name:
         caller = proc.node.procs.get(client)
-        shown = repr(client) if caller is None else repr(caller.name or client)
-        lines.append(f"Client {shown} is {'alive' if caller is not None else 'dead'}")
+        who = repr(client) if caller is None else repr(caller.name or client)
+        lines.append(f"Client {who} is {'alive' if caller is not None else 'dead'}")
+    if shown is not reason:
+        error = None  # format_status hides the reason; the exception would tell it all the same
     report = {
         "label": "gen_server_terminate",
-        "pid": proc.pid,
-        "registered_name": proc.name,
+        **facts(proc),
         "module": type(loop.module),
-        "reason": reason,
+        "reason": shown,
         "last_message": last,
-        "state": state,
+        "state": status["state"],
+        "log": status["log"],
         "client": client,
-        "ancestors": proc.ancestors,
-        "links": list(proc.links or ()),
-        "crash_reason": error if isinstance(reason, Crash) and error is not None else reason,
+        "crash_reason": error if isinstance(shown, Crash) and error is not None else shown,
     }
+    if LOG.isEnabledFor(logging.DEBUG):
+        lines += details(report)
     info = (type(error), error, error.__traceback__) if error is not None else None
     LOG.error("\n".join(lines), exc_info=info, extra={"otpy_report": report})
+
+
+def _message(item: Any) -> Any:
+    if isinstance(item, Call):
+        return item.request
+    if isinstance(item, Cast):
+        return ("$gen_cast", item.request)
+    return "timeout" if isinstance(item, TimedOut) else item

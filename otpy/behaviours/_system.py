@@ -4,27 +4,46 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from otpy.runtime.body import reason_of
-from otpy.runtime.mail import System
+from otpy.runtime.mail import Call, Cast, From, System
 
 if TYPE_CHECKING:
     from otpy.behaviours._loop import Loop
+
+DEFAULT_KEPT = 10  # events, when sys.log is only told True; as in OTP
 
 
 class Debug:
     """What ``sys`` was asked to keep of a process's messages."""
 
-    __slots__ = ("log", "messages_in")
+    __slots__ = ("counts", "log")
 
     def __init__(self) -> None:
-        self.messages_in: int | None = None
-        self.log: deque[Any] | None = None
+        self.counts: dict[str, int] | None = None
+        self.log: deque[tuple[Any, ...]] | None = None
 
-    def saw(self, loop: "Loop", item: Any) -> None:
+    def saw(self, item: Any) -> None:
         """One message came in."""
-        if self.messages_in is not None:
-            self.messages_in += 1
+        if self.counts is not None:
+            self.counts["messages_in"] += 1
         if self.log is not None:
-            self.log.append(item)
+            self.log.append(("in", _shape(item)))
+
+    def answered(self, from_: From, reply: Any) -> None:
+        """One reply went out."""
+        if self.counts is not None:
+            self.counts["messages_out"] += 1
+        if self.log is not None:
+            self.log.append(("out", reply, from_.pid))
+
+
+def _shape(item: Any) -> Any:
+    match item:
+        case Call(from_, request):
+            return ("$gen_call", from_.pid, request)
+        case Cast(request):
+            return ("$gen_cast", request)
+        case _:
+            return item
 
 
 def handle(loop: "Loop", item: System) -> None:
@@ -71,7 +90,7 @@ def _ask(loop: "Loop", kind: str, request: Any) -> tuple[bool, Any]:
 
 def status(loop: "Loop") -> dict[str, Any]:
     """What ``sys.get_status`` gives."""
-    shown = loop.module.format_status("normal", {"state": loop.state})
+    shown = formatted(loop, "normal", {"log": logged(loop)})
     return {
         "pid": loop.proc.pid,
         "module": type(loop.module),
@@ -79,22 +98,43 @@ def status(loop: "Loop") -> dict[str, Any]:
         "parent": loop.parent,
         "dictionary": dict(loop.proc.dictionary or {}),
         "state": shown["state"],
+        "log": shown["log"],
     }
+
+
+def formatted(loop: "Loop", why: str, status: dict[str, Any]) -> dict[str, Any]:
+    """``status`` and the state as the module's ``format_status`` wants them shown."""
+    whole = {"state": loop.state, **status}
+    try:
+        return {**whole, **loop.module.format_status(why, dict(whole))}
+    except Exception as error:  # noqa: BLE001 - a broken format_status must hide neither a crash nor the status
+        broken = f"{type(loop.module).__qualname__}.format_status raised {type(error).__name__}"
+        return {**whole, "state": f"{broken}: {error}"}
+
+
+def logged(loop: "Loop") -> list[Any]:
+    """The events that ``sys.log`` made the process keep, the oldest first."""
+    return list(loop.debug.log or ()) if loop.debug is not None else []
 
 
 def _statistics(loop: "Loop", request: Any) -> Any:
     if request == "get":
-        counted = loop.debug.messages_in if loop.debug is not None else None
-        return "no_statistics" if counted is None else {"messages_in": counted}
+        counts = loop.debug.counts if loop.debug is not None else None
+        return "no_statistics" if counts is None else dict(counts)
     loop.debug = loop.debug or Debug()
-    loop.debug.messages_in = 0 if request else None
+    loop.debug.counts = {"messages_in": 0, "messages_out": 0} if request else None
     return None
 
 
 def _log(loop: "Loop", request: Any) -> Any:
     if request == "get":
-        kept = loop.debug.log if loop.debug is not None else None
-        return list(kept or ())
+        return logged(loop)
+    if request == "print":
+        who = loop.proc.name or repr(loop.proc.pid)
+        for event in logged(loop):
+            print(f"*DBG* {who} {event!r}")
+        return None
+    keep = DEFAULT_KEPT if request is True else int(request)
     loop.debug = loop.debug or Debug()
-    loop.debug.log = deque(maxlen=int(request)) if request else None
+    loop.debug.log = deque(logged(loop), maxlen=keep) if keep else None
     return None

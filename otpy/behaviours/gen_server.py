@@ -62,9 +62,7 @@ class GenServer(Generic[S]):
         cls, *, green: bool | None = None, kernel: bool = False, **options: Any
     ) -> None:
         super().__init_subclass__()
-        unknown = [
-            key for key in options if key not in ("restart", "shutdown", "id", "significant")
-        ]
+        unknown = sorted(set(options) - {"restart", "shutdown", "id", "significant"})
         if unknown:
             raise BadArgument(
                 f"class {cls.__name__} got the option {unknown[0]!r}; expected green, restart, "
@@ -97,12 +95,8 @@ class GenServer(Generic[S]):
 
     def handle_info(self, message: Any, state: S, /) -> Any:
         """Handle any other message: ``NoReply``, ``Stop``, or None for unchanged."""
-        LOG.error(
-            "%s %s received unexpected message in handle_info: %r",
-            type(self).__qualname__,
-            _me(),
-            message,
-        )
+        name = type(self).__qualname__
+        LOG.error("%s %s received unexpected message in handle_info: %r", name, _me(), message)
 
     def handle_continue(self, arg: Any, state: S, /) -> Any:
         """Do what ``continue_=arg`` of a result asked for, before any other message."""
@@ -112,8 +106,15 @@ class GenServer(Generic[S]):
         """Clean up. Runs on ``Stop``, on an exception, and on exit signals if it traps exits."""
 
     def format_status(self, why: str, status: dict[str, Any], /) -> dict[str, Any]:
-        """Change what status and crash reports show; ``why`` is "normal" or "terminate"."""
+        """Change what ``sys.get_status`` ("normal") and crash reports ("terminate") show.
+
+        ``status``: state, log; of a crash also message, reason. What is left out stays.
+        """
         return status
+
+    def callback_class(self) -> type:
+        """The class whose ``init`` reports name as the initial call."""
+        return type(self)
 
     @classmethod
     def start_link(cls, arg: Any, /) -> Pid:
@@ -188,7 +189,7 @@ def _start(
     starter = From(me.pid, tag, me.pid)
     loop = Loop(module(), arg, me.pid if link else None, starter, None if local else name)
     proc, ref = _launch(me, module, loop, local, link, monitor)
-    _await_start(me, proc, timeout, link)
+    _await_start(me, proc, timeout, link, ref)
     return proc.pid, ref
 
 
@@ -219,7 +220,9 @@ def _launch(
         raise AlreadyStarted(holder) from None
 
 
-def _await_start(me: Process, proc: Process, timeout: float | None, link: bool) -> None:
+def _await_start(
+    me: Process, proc: Process, timeout: float | None, link: bool, ref: Ref | None
+) -> None:
     from otpy.runtime import process
 
     ok, value = _await_reply(me, timeout, lambda: None)
@@ -229,6 +232,8 @@ def _await_start(me: Process, proc: Process, timeout: float | None, link: bool) 
         process.unlink(proc.pid)
         with contextlib.suppress(ReceiveTimeout):  # as OTP 26: the caller sees the error only
             process.receive(Exit, where=lambda exit_: exit_.pid == proc.pid, timeout=0)
+    if ref is not None:
+        process.demonitor(ref, flush=True)  # nobody could tell whose Down it is
     if value is _TIMED_OUT:
         process.exit(proc.pid, "kill")
         raise StartError("timeout", f"init took longer than {timeout} seconds")

@@ -4,11 +4,12 @@ The decisions are ``machines/restart.py``; this drives them. A supervisor runs
 green on the kernel scheduler, so that no user code delays it.
 """
 
-import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from otpy.behaviours import gen_server
+from otpy.behaviours._child_report import LOG, progress, report
+from otpy.behaviours._flags import Flags, check_significant, init
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import IGNORE, Ignore, NoReply, Ok, Reply, Stop
@@ -25,7 +26,6 @@ from otpy.runtime import process
 from otpy.runtime._current import current
 from otpy.runtime.body import reason_of
 from otpy.runtime.process import Dest
-from otpy.runtime.reports import function_name, shown_reason
 from otpy.terms.errors import (
     AlreadyStarted,
     BadChildSpec,
@@ -40,21 +40,6 @@ from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown, is_tuple
-
-LOG = logging.getLogger("otpy.supervisor")
-STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
-AUTO = ("never", "any_significant", "all_significant")
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """What ``supervisor.init`` returns: the children and how to keep them."""
-
-    children: tuple[ChildSpec, ...]
-    strategy: str
-    max_restarts: int
-    max_seconds: float
-    auto_shutdown: str
 
 
 class ChildInfo(NamedTuple):
@@ -77,56 +62,6 @@ class ChildCount(NamedTuple):
     active: int
     supervisors: int
     workers: int
-
-
-def init(
-    children: list[Any] | tuple[Any, ...],
-    *,
-    strategy: str | None = None,
-    max_restarts: int = 3,
-    max_seconds: float = 5.0,
-    auto_shutdown: str = "never",
-) -> Flags:
-    """Checked flags and children, for ``Supervisor.init`` to return.
-
-    Raises ``BadFlags`` and ``BadChildSpec``.
-    """
-    if strategy is None:
-        raise BadFlags(
-            "missing_strategy", "expected strategy= to be given: " + ", ".join(STRATEGIES)
-        )
-    if strategy not in STRATEGIES:
-        raise _flag("invalid_strategy", strategy, "one of " + ", ".join(STRATEGIES))
-    if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
-        raise _flag("invalid_intensity", max_restarts, "max_restarts, an int of at least 0")
-    if not isinstance(max_seconds, (int, float)) or not 0 < max_seconds < float("inf"):
-        raise _flag("invalid_period", max_seconds, "max_seconds, a finite number above 0")
-    if auto_shutdown not in AUTO:
-        raise _flag("invalid_auto_shutdown", auto_shutdown, "one of " + ", ".join(AUTO))
-    specs = tuple(child_spec(child) for child in children)
-    seen: dict[Any, None] = {}
-    for spec in specs:
-        if spec.id in seen:
-            raise BadChildSpec(
-                ("duplicate_child_name", spec.id),
-                f"two children have the id {spec.id!r}; use supervisor.child_spec(child, id=...)",
-            )
-        seen[spec.id] = None
-        _check_significant(spec, auto_shutdown)
-    return Flags(specs, strategy, max_restarts, max_seconds, auto_shutdown)
-
-
-def _flag(kind: str, value: Any, expected: str) -> BadFlags:
-    return BadFlags(("supervisor_data", (kind, value)), f"{value!r}: expected {expected}")
-
-
-def _check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
-    if spec.significant and (spec.restart == "permanent" or auto_shutdown == "never"):
-        raise BadChildSpec(
-            ("bad_combination", (auto_shutdown, spec.restart)),
-            f"child {spec.id!r} is significant, which needs auto_shutdown and a child that is "
-            f"not permanent; got auto_shutdown={auto_shutdown!r}, restart={spec.restart!r}",
-        )
 
 
 class Supervisor(GenServer[Restarts], kernel=True):
@@ -152,9 +87,15 @@ class Supervisor(GenServer[Restarts], kernel=True):
 class _Driver(GenServer[Restarts], kernel=True):
     """The process behind a supervisor."""
 
+    callback: type = Supervisor
+
+    def callback_class(self) -> type:
+        return self.callback
+
     def init(self, arg: tuple[type[Supervisor] | None, Any]) -> Any:
         process.flag(trap_exit=True)
         module, given = arg
+        self.callback = module or Supervisor
         flags = given if module is None else module().init(given)
         if flags is IGNORE or isinstance(flags, Ignore):
             return IGNORE
@@ -171,10 +112,10 @@ class _Driver(GenServer[Restarts], kernel=True):
             state.add(child)
             ok, value = _start(child)
             if not ok:
-                _report(child, "start_error", value, "failed to start")
+                report(child, "start_error", value, "failed to start")
                 self.terminate(SHUTDOWN, state)
                 return Stop((SHUTDOWN, ("failed_to_start_child", spec.id, value)))
-            state.started(child, value[0])
+            _began(child, value[0], state)
         return Ok(state)
 
     def handle_info(self, message: Any, state: Restarts) -> Any:
@@ -186,7 +127,7 @@ class _Driver(GenServer[Restarts], kernel=True):
                 if not (is_shutdown(reason) and child.restart != "permanent") and not is_demotion(
                     reason
                 ):
-                    _report(child, "child_terminated", reason, "terminated")
+                    report(child, "child_terminated", reason, "terminated")
                 return self._perform(state.exited(pid, reason, _now()), state, child)
             case ("$retry", child_id):
                 child = state.children.get(child_id)
@@ -208,9 +149,9 @@ class _Driver(GenServer[Restarts], kernel=True):
                 case StartChild(child):
                     ok, value = _start(child)
                     if ok:
-                        state.started(child, value[0])
+                        _began(child, value[0], state)
                         continue
-                    _report(child, "start_error", value, "failed to start")
+                    report(child, "start_error", value, "failed to start")
                     rest = [
                         later.child
                         for later in steps[number + 1 :]
@@ -221,7 +162,7 @@ class _Driver(GenServer[Restarts], kernel=True):
                     return None
                 case Shutdown(why):
                     if why == "reached_max_restart_intensity":
-                        _report(cause, "shutdown", why, "caused shutdown")
+                        report(cause, "shutdown", why, "caused shutdown")
                     return Stop(SHUTDOWN)
         return None
 
@@ -248,12 +189,14 @@ class _Driver(GenServer[Restarts], kernel=True):
             case ("get_childspec", child_id):
                 child = state.children.get(child_id)
                 return Reply((True, child.spec) if child else (False, "not_found"))
+            case ("get_callback_module",):
+                return Reply(self.callback)
             case _:
                 return super().handle_call(request, from_, state)
 
     def _start_child(self, spec: ChildSpec, state: Restarts) -> tuple[bool, Any]:
         try:
-            _check_significant(spec, state.auto_shutdown)
+            check_significant(spec, state.auto_shutdown)
         except BadChildSpec as bad:
             return False, ("bad_spec", bad.reason, str(bad))
         known = state.children.get(spec.id)
@@ -269,7 +212,7 @@ class _Driver(GenServer[Restarts], kernel=True):
             # It is never started again: what it was started with may go, as in OTP.
             child.spec = replace(spec, start=(spec.start[0], ()))
         state.add(child)
-        state.started(child, value[0])
+        _began(child, value[0], state)
         return True, value
 
 
@@ -311,6 +254,11 @@ def _start(child: Child) -> tuple[bool, Any]:
     return False, result
 
 
+def _began(child: Child, pid: Pid | None, state: Restarts) -> None:
+    state.started(child, pid)
+    progress(child)
+
+
 def _stop(child: Child) -> None:
     """Stop one child by its specification; returns when it is gone. OTP's ``shutdown/1``."""
     pid, patience = child.pid, child.spec.patience
@@ -332,7 +280,7 @@ def _stop(child: Child) -> None:
         reason = down.reason
     orderly = child.restart != "permanent" and (reason == NORMAL or is_shutdown(reason))
     if reason not in expected and not orderly:
-        _report(child, "shutdown_error", reason, "shut down abnormally")
+        report(child, "shutdown_error", reason, "shut down abnormally")
 
 
 def _down(ref: Ref, timeout: float | None) -> Any:
@@ -378,7 +326,7 @@ def _restart_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
     ok, value = _start(child)
     if not ok:
         return False, ("start", value)
-    state.started(child, value[0])
+    _began(child, value[0], state)
     return True, value
 
 
@@ -390,26 +338,6 @@ def _delete_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
         return False, "running" if child.pid is not None else "restarting"
     del state.children[child_id]
     return True, None
-
-
-def _report(child: Child, label: str, reason: Any, what: str) -> None:
-    me = current()
-    name = me.name or me.pid
-    shown = shown_reason(reason) if not isinstance(reason, str) else repr(reason)
-    function, args = child.spec.start
-    start = f"{function_name(function)}({', '.join(map(repr, args))})"
-    lines = [f"Child {child.id!r} of Supervisor {name!r} {what}", f"** (exit) {shown}"]
-    if child.pid is not None:
-        lines.append(f"Pid: {child.pid!r}")
-    report = {
-        "label": label,
-        "supervisor": name,
-        "child": child.id,
-        "pid": child.pid,
-        "reason": reason,
-        "start": start,
-    }
-    LOG.error("\n".join([*lines, f"Start Call: {start}"]), extra={"otpy_report": report})
 
 
 # The public functions.
@@ -516,6 +444,12 @@ def get_childspec(supervisor: Dest, child_id: Any) -> ChildSpec:
     return spec
 
 
+def get_callback_module(supervisor: Dest) -> type:
+    """The ``Supervisor`` class it was started with; ``Supervisor`` itself if with a list."""
+    module: type = _ask(supervisor, "get_callback_module")
+    return module
+
+
 def stop(supervisor: Dest, reason: Any = "normal", timeout: float | None = None) -> None:
     """Stop it: its children get "shutdown", it ends with ``reason``."""
     gen_server.stop(supervisor, reason, timeout)
@@ -531,6 +465,7 @@ __all__ = [
     "child_spec",
     "count_children",
     "delete_child",
+    "get_callback_module",
     "get_childspec",
     "init",
     "restart_child",

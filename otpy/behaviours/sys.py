@@ -31,18 +31,29 @@ def resume(server: Dest, timeout: float | None = 5.0) -> None:
 
 
 def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any]:
-    """pid, module, status ("running" or "suspended"), parent, dictionary, state."""
+    """pid, module, status ("running" or "suspended"), parent, dictionary, state, log.
+
+    State and log are as the class's ``format_status`` shows them.
+    """
     status: dict[str, Any] = system(server, "get_status", None, timeout)
     return status
 
 
 def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> Any:
-    """True and False switch counting; "get" gives the counts, or "no_statistics"."""
+    """True and False switch counting; "get" gives the counts, or "no_statistics".
+
+    The counts are messages_in and messages_out (replies), without system messages.
+    """
     return system(server, "statistics", flag, timeout)
 
 
-def log(server: Dest, keep: int | str, timeout: float | None = 5.0) -> Any:
-    """Keep the last ``keep`` messages; 0 stops that; "get" gives them in order."""
+def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
+    """Keep the last ``keep`` events (True: 10); 0 or False stops that.
+
+    "get" gives them in order, "print" prints them: ``("in", message)``, where a call is
+    ``("$gen_call", pid, request)`` and a cast ``("$gen_cast", request)``, and
+    ``("out", reply, pid)``.
+    """
     return system(server, "log", keep, timeout)
 
 

@@ -54,7 +54,10 @@ class Unreadable(msgspec.Struct, frozen=True):
     why: str
 
 
-class Stream(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
+STREAM = 20  # above the tags of terms/signals.py, below 128
+
+
+class Stream(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=STREAM):
     """A run of messages, or of casts, of one process to another: ``Outbox`` makes them."""
 
     sender: Pid
@@ -355,12 +358,12 @@ def encode_signal(signal: Signal) -> bytes:
         raise _not_unicode(what, error) from None
 
 
-_RUN = (b"\x95\x0d", b"\xdd")  # an array of five that begins with the tag; an array of many
+_HEAD, _MANY = bytes((0x95, STREAM)), b"\xdd"  # an array of five, its tag; an array of many
 
 
 def encode_run(sender: Pid, dest: Pid | At, cast: bool, bodies: list[bytes]) -> bytes:
     """The bytes of a ``Stream``, from bodies encoded before."""
-    head = (_RUN[0], _encode(sender), _encode(dest), b"\xc3" if cast else b"\xc2", _RUN[1])
+    head = (_HEAD, _encode(sender), _encode(dest), b"\xc3" if cast else b"\xc2", _MANY)
     return b"".join((*head, len(bodies).to_bytes(4, "big"), *bodies))
 
 

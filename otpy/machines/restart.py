@@ -129,13 +129,9 @@ class Restarts:
         child.restarting = True
         if not self.admit(now):
             return [Shutdown("reached_max_restart_intensity")]
-        order = list(self.children.values())
-        if self.strategy == "one_for_one":
-            affected = [child]
-        elif self.strategy == "rest_for_one":
-            affected = order[order.index(child) :]
-        else:
-            affected = order
+        affected = [child] if self.strategy == "one_for_one" else list(self.children.values())
+        if self.strategy == "rest_for_one":
+            affected = affected[affected.index(child) :]
         stops: list[Step] = [
             StopChild(one) for one in reversed(affected) if one.pid is not None and one is not child
         ]

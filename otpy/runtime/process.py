@@ -15,6 +15,7 @@ from otpy.runtime.outside import await_coroutine as await_coroutine
 from otpy.runtime.outside import blocking as blocking
 from otpy.runtime.outside import outside
 from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server, SpawnRequest
+from otpy.runtime.reports import initial_call
 from otpy.runtime.scheduler import GreenProcess
 from otpy.runtime.spawning import spawn_request as spawn_request
 from otpy.terms.errors import (
@@ -283,6 +284,8 @@ def link(pid: Pid) -> None:
         if pid in me.links:
             return
         me.links[pid] = None
+        if me.unlinking:
+            me.unlinking.pop(pid, None)
     node.send_signal(me, LinkSignal(me.pid, pid))
 
 
@@ -290,10 +293,15 @@ def unlink(pid: Pid) -> None:
     """Take the link away; no ``Exit`` of ``pid`` arrives after this returns."""
     _pid(pid, "unlink")
     me = current()
+    number = next(me.node.numbers)
     with me.owned:
         linked = me.links is not None and me.links.pop(pid, 0) is None
+        if linked:
+            if me.unlinking is None:
+                me.unlinking = {}
+            me.unlinking[pid] = number
     if linked:
-        me.node.send_signal(me, UnlinkSignal(me.pid, pid))
+        me.node.send_signal(me, UnlinkSignal(me.pid, pid, number))
 
 
 def monitor(target: Dest, alias: AliasMode | None = None, tag: Any = None) -> Ref:
@@ -467,6 +475,7 @@ INFO: dict[str, Callable[[Process], Any]] = {
     "kind": lambda proc: proc.kind,
     "dictionary": lambda proc: dict(proc.dictionary or {}),
     "ancestors": lambda proc: proc.ancestors,
+    "initial_call": initial_call,
 }
 
 

@@ -39,6 +39,7 @@ from otpy.terms.signals import (
     Signal,
     SpawnedSignal,
     SpawnSignal,
+    UnlinkAckSignal,
     UnlinkSignal,
 )
 
@@ -65,6 +66,8 @@ class Server(Protocol):
 
     idle_timeout: float | None
 
+    @property
+    def initial_call(self) -> str: ...
     def begin(self) -> Any: ...
     def handle(self, item: Any) -> Any: ...
     def on_timeout(self) -> Any: ...
@@ -133,6 +136,7 @@ class Process:
         "server",
         "standby_allowed",
         "trap_exit",
+        "unlinking",
         "waiting",
     )
     kind: str
@@ -157,6 +161,7 @@ class Process:
         self.handling: From | None = None
         self.deferred: dict[int, From] | None = None
         self.links: dict[Pid, None] | None = None
+        self.unlinking: dict[Pid, int] | None = None  # unlinks not yet acknowledged
         self.monitors: dict[Ref, Monitor] | None = None
         self.monitored_by: dict[Ref, tuple[Pid, bool]] | None = None
         self.aliases: dict[Ref, Alias] | None = None
@@ -254,6 +259,8 @@ class Process:
         return None
 
     def _on_link(self, signal: LinkSignal) -> Effects:
+        if self.unlinking and signal.sender in self.unlinking:
+            return None  # sent before our unlink got there, which takes it away again
         if self.links is None:
             self.links = {}
         self.links[signal.sender] = None
@@ -262,6 +269,11 @@ class Process:
     def _on_unlink(self, signal: UnlinkSignal) -> Effects:
         if self.links is not None:
             self.links.pop(signal.sender, None)
+        return [UnlinkAckSignal(self.pid, signal.sender, signal.id)]
+
+    def _on_unlink_ack(self, signal: UnlinkAckSignal) -> Effects:
+        if self.unlinking and self.unlinking.get(signal.sender) == signal.id:
+            del self.unlinking[signal.sender]
         return None
 
     def _on_exit(self, signal: ExitSignal) -> Effects:
@@ -361,6 +373,8 @@ class Process:
                 effects.extend(more)
         if not self.alive:
             return effects
+        for pid in [pid for pid in self.unlinking or () if pid.node == peer]:
+            del self.unlinking[pid]  # type: ignore[union-attr]  # not None: it had items
         for ref in [ref for ref, held in (self.monitors or {}).items() if held.target.node == peer]:
             self._on_down(DownSignal(self.pid, ref, NOCONNECTION))
         for ref in [ref for ref, by in (self.monitored_by or {}).items() if by[0].node == peer]:
@@ -390,7 +404,7 @@ class Process:
             effects.extend(
                 DemonitorSignal(pid, monitor.target, ref) for ref, monitor in self.monitors.items()
             )
-        self.links = self.monitored_by = self.monitors = self.aliases = None
+        self.links = self.unlinking = self.monitored_by = self.monitors = self.aliases = None
         self.call_tag = 0
         self.abandon()
         return effects
@@ -421,6 +435,8 @@ def absent(signal: Internal, reason: Any) -> Effects:
     match signal:
         case LinkSignal(sender, dest):
             return [ExitSignal(dest, sender, reason, True)]
+        case UnlinkSignal(sender, dest, number):
+            return [UnlinkAckSignal(dest, sender, number)]
         case MonitorSignal(sender, _, ref):
             return [DownSignal(sender, ref, reason)]
         case CallSignal(sender, dest, ref):
@@ -438,6 +454,7 @@ _HANDLERS: dict[type, Callable[[Process, Any], Effects]] = {
     Message: Process._on_message,
     LinkSignal: Process._on_link,
     UnlinkSignal: Process._on_unlink,
+    UnlinkAckSignal: Process._on_unlink_ack,
     ExitSignal: Process._on_exit,
     MonitorSignal: Process._on_monitor,
     DemonitorSignal: Process._on_demonitor,

@@ -107,7 +107,7 @@ class GreenProcess(Process):
         self.deadline = deadline
         self.waiting = mode
         self.body = getcurrent()
-        sched.next_worker().switch()
+        sched.next_worker().switch()  # the root makes a new one, if it comes to that
         self.body = None
         if not self.alive:
             self.raise_dead()
@@ -148,6 +148,7 @@ class Scheduler:
         self._bell.acquire()
         self._sleeping = False
         self._root: greenlet | None = None
+        self.over = False
         self.thread: threading.Thread | None = None
 
     # From any thread.
@@ -185,8 +186,18 @@ class Scheduler:
 
     def _main(self) -> None:
         HERE.sched = self
-        self._root = getcurrent()
-        self.next_worker().switch()
+        self.work()
+
+    def work(self) -> None:
+        """Run until the loop ends; the current greenlet makes the workers.
+
+        A greenlet begins as deep in the interpreter's recursion limit as whoever starts it
+        stands. Started by a body that parks, each would stand deeper than the one before.
+        """
+        self._root = root = getcurrent()
+        self.over = False
+        while not self.over:
+            greenlet(self._loop, root).switch()
 
     def arm(self, proc: GreenProcess, deadline: float) -> None:
         """See that ``proc`` is looked at when ``deadline`` has passed."""
@@ -195,9 +206,10 @@ class Scheduler:
         heapq.heappush(self.heap, (deadline, self.sequence, proc))
 
     def next_worker(self) -> greenlet:
-        """A greenlet that will run the loop."""
-        free = self.free
-        return free.pop() if free else greenlet(self._loop, self._root)
+        """A greenlet that will run the loop, or the root, which then makes one."""
+        root = self._root
+        assert root is not None
+        return self.free.pop() if self.free else root
 
     def _loop(self) -> None:
         ready, free, here = self.ready, self.free, HERE
@@ -228,6 +240,7 @@ class Scheduler:
             self.dispatch(proc)
             proc.context = me.gr_context
             here.proc = self.running = None
+        self.over = True
         assert self._root is not None
         self._root.switch()
 

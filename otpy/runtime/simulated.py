@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from greenlet import getcurrent
-
 from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
 from otpy.runtime.process import launch
@@ -88,10 +86,9 @@ class SimulatedScheduler(Scheduler):
         self.limit = self.clock.time + limit
         before, sched = HERE.proc, HERE.sched
         HERE.sched = self
-        self._root = getcurrent()
         self.until = until
         try:
-            self.next_worker().switch()
+            self.work()
         finally:
             HERE.proc, HERE.sched = before, sched
             self.free.clear()

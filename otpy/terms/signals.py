@@ -28,10 +28,19 @@ class LinkSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
 
 
 class UnlinkSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
-    """``sender`` takes its link to ``dest`` away."""
+    """``sender`` takes its link to ``dest`` away; ``id`` comes back in the acknowledgement."""
 
     sender: Pid
     dest: Pid
+    id: int
+
+
+class UnlinkAckSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=13):
+    """``sender`` has seen the unlink ``id`` of ``dest``: what it sends from now on is newer."""
+
+    sender: Pid
+    dest: Pid
+    id: int
 
 
 class ExitSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
@@ -134,6 +143,7 @@ Signal = (
     Message
     | LinkSignal
     | UnlinkSignal
+    | UnlinkAckSignal
     | ExitSignal
     | MonitorSignal
     | DemonitorSignal

@@ -14,10 +14,10 @@ from otpy.runtime.node import Node
 
 
 class Reports(logging.Handler):
-    """The otpy reports logged during a test."""
+    """The otpy reports logged during a test; ``setLevel(logging.INFO)`` adds progress."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(logging.WARNING)
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -62,7 +62,7 @@ def capture_reports() -> Iterator[Reports]:
     logger = logging.getLogger("otpy")
     before = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+    logger.setLevel(logging.INFO)
     try:
         yield handler
     finally:

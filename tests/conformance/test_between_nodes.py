@@ -13,9 +13,11 @@ from otpy import (
     Down,
     Exit,
     GenServer,
+    NodeDown,
     NoReply,
     Ok,
     Pid,
+    ReceiveTimeout,
     Reply,
     gen_server,
     process,
@@ -218,3 +220,51 @@ def test_proc_24_signals_between_nodes_keep_their_order(cluster: Cluster) -> Non
         process.send(pid, "go")
         got = [process.receive(timeout=5) for _ in range(301)]
         assert got == [*range(300), Down(ref, pid, "normal")]
+
+
+def test_proc_25_a_nodes_messages_come_before_its_nodedown(cluster: Cluster) -> None:
+    """all messages from a node are delivered before nodedown for it; nothing after."""
+    cluster.start("ab")
+    with cluster.nodes["a"].attached():
+        me = self_pid()
+        cluster.nodes["a"].node_watchers[me] = 1
+        with cluster.nodes["b"].attached():
+            ends = [process.spawn(talks, me, number, green=True) for number in range(5)]
+            for pid in ends:
+                process.send(pid, "go")
+        got = [process.receive(tuple, timeout=5) for _ in range(5)]  # all are under way
+        cluster.nodes.pop("b").stop()
+        while not isinstance(message := process.receive(timeout=5), NodeDown):
+            got.append(message)
+        for number in range(5):
+            mine = [count for who, count in got if who == number]
+            assert mine == list(range(len(mine)))
+        with pytest.raises(ReceiveTimeout):
+            process.receive(timeout=0.1)
+
+
+def talks(to: Pid, number: int) -> None:
+    process.receive(where=lambda message: message == "go")
+    count = 0
+    while True:
+        process.send(to, (number, count))
+        count += 1
+        process.sleep(0.0005)
+
+
+def test_link_16_exits_survive_a_congested_connection(cluster: Cluster) -> None:
+    """exit/link signals are not lost when the connection is congested."""
+    cluster.start("ab")
+    far = keeper_on(cluster, "b")
+    with cluster.nodes["a"].attached():
+        me = self_pid()
+        process.flag(trap_exit=True)
+        block = "x" * 500_000
+        for _ in range(60):
+            process.send(far, block)
+        process.link(far)
+        ref = process.monitor(far)
+        process.exit(far, "kill")
+        assert process.receive(timeout=20) == Exit(far, "killed")
+        assert process.receive(timeout=5) == Down(ref, far, "killed")
+        assert links_of(me) == []

@@ -1,24 +1,42 @@
-"""Every conformance test is named by a line of the contract."""
+"""The contract and its tests: every line of what is built has one, or stands in the departures."""
 
-import re
-from pathlib import Path
+from tests.conformance.contract import LINES, departures, named_tests
 
-LINES = {
-    "proc": 61, "link": 17, "mon": 19, "timerb": 11, "gs": 72, "sys": 12, "plib": 13, "log": 16,
-    "sup": 71, "dsup": 19, "psup": 11, "reg": 26, "agent": 10, "task": 32, "tsup": 9,
-    "statem": 31, "tmr": 14, "app": 25, "node": 15, "rpc": 10, "erpc": 13, "glob": 22, "pg": 18,
-    "test": 18,
-}  # fmt: skip
+BUILT = ("PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE")
+
+# Lines of GLOB and NODE whose tests are still to come. Take an id out when it has its test.
+WITHOUT_A_TEST_YET = (
+    "GLOB-02", "GLOB-06", "GLOB-10", "GLOB-11", "GLOB-16", "GLOB-17", "GLOB-19", "GLOB-20",
+    "GLOB-21", "NODE-01", "NODE-02", "NODE-03", "NODE-04", "NODE-05", "NODE-06", "NODE-07",
+    "NODE-08", "NODE-09", "NODE-10", "NODE-11", "NODE-12", "NODE-13", "NODE-14", "NODE-15",
+)  # fmt: skip
 
 
-def test_every_test_here_names_a_line_that_exists() -> None:
-    found = 0
-    for file in sorted(Path(__file__).parent.glob("test_*.py")):
-        if file.name == Path(__file__).name:
-            continue
-        for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M):
-            match = re.match(r"test_([a-z]+)_(\d\d)_\w+", name)
-            assert match, f"{file.name}: {name} names no line of the contract"
-            assert 1 <= int(match[2]) <= LINES[match[1]], f"{file.name}: {name}"
-            found += 1
-    assert found > 100
+def test_the_contract_is_whole() -> None:
+    assert len(LINES) == 565
+    assert sum(line.core for line in LINES.values()) == 403
+    assert all(line.sentence for line in LINES.values())
+
+
+def test_every_test_is_named_by_a_line_of_the_contract() -> None:
+    wrong = [name for key, names in named_tests().items() if key not in LINES for name in names]
+    assert wrong == []
+
+
+def test_every_line_of_what_is_built_has_a_test_or_is_a_departure() -> None:
+    on_purpose, later = departures()
+    told = {*named_tests(), *on_purpose, *later, *WITHOUT_A_TEST_YET}
+    missing = [line for line in LINES.values() if line.section in BUILT and line.id not in told]
+    assert missing == []
+
+
+def test_departures_name_lines_of_the_contract() -> None:
+    on_purpose, later = departures()
+    assert [key for key in (*on_purpose, *later) if key not in LINES] == []
+
+
+def test_what_is_there_is_not_said_to_be_missing() -> None:
+    _, later = departures()
+    found = named_tests()
+    assert [key for key in (*later, *WITHOUT_A_TEST_YET) if key in found] == []
+    assert all(key.split("-")[0] in ("GLOB", "NODE") for key in WITHOUT_A_TEST_YET)

@@ -1,32 +1,12 @@
-"""Links and monitors (LINK, MON) within one node."""
+"""Links (LINK) within one node."""
 
 from typing import Any
 
 import pytest
 
-from otpy import At, BadArgument, Down, Exit, NoProcess, ReceiveTimeout, process, self_pid
+from otpy import Down, Exit, NoProcess, process, self_pid
 from tests.conformance.conftest import Runner
-
-
-def wait() -> None:
-    process.receive()
-
-
-def nothing_more() -> None:
-    with pytest.raises(ReceiveTimeout):
-        process.receive(timeout=0)
-
-
-def ended(run: Runner) -> Any:
-    pid, _ = process.spawn_monitor(lambda: None, green=run.green)
-    process.receive(Down, timeout=5)
-    return pid
-
-
-def gone(pid: Any) -> None:
-    """Return when the process is dead and its signals have come."""
-    ref = process.monitor(pid)
-    process.receive(Down, where=lambda down: down.ref == ref, timeout=5)
+from tests.conformance.waiting import ended, gone, nothing_more, wait
 
 
 def test_link_01_links_are_idempotent(run: Runner) -> None:
@@ -147,166 +127,55 @@ def test_link_12_a_link_to_an_unreachable_node_breaks_at_once(run: Runner) -> No
     run(body)
 
 
-def test_mon_01_one_down_for_a_monitor(run: Runner) -> None:
-    """Exactly one {DOWN, ref, process, pid, reason}."""
+def test_link_09_a_link_to_a_process_that_is_ending_is_never_silent(run: Runner) -> None:
+    """link racing with peer exit yields either the real reason or noproc, never silence."""
 
     def body() -> None:
-        pid = process.spawn(wait, green=run.green)
-        ref = process.monitor(pid)
-        process.exit(pid, "x")
-        assert process.receive(timeout=5) == Down(ref, pid, "x")
+        process.flag(trap_exit=True)
+        for _ in range(100):
+            pid = process.spawn(process.exit, "real", green=run.green)
+            process.link(pid)
+            assert process.receive(timeout=5) in (Exit(pid, "real"), Exit(pid, "noproc"))
+        assert process.info(self_pid(), "links") == {"links": []}
         nothing_more()
 
     run(body)
 
 
-def test_mon_02_a_monitor_of_a_dead_process_fires_noproc(run: Runner) -> None:
-    """Monitor of a dead or unknown process delivers noproc, never raises."""
+@pytest.mark.parametrize("reason", ["shutdown", ("shutdown", "x")])
+def test_link_11_shutdown_is_an_abnormal_reason(run: Runner, reason: Any) -> None:
+    """shutdown propagated over links is an abnormal reason (kills non-trapping peers)."""
 
     def body() -> None:
-        pid = ended(run)
-        ref = process.monitor(pid)
-        assert process.receive(timeout=5) == Down(ref, pid, "noproc")
-        ref = process.monitor("nobody")
-        assert process.receive(timeout=5) == Down(ref, At("nobody", self_pid().node), "noproc")
-
-    run(body)
-
-
-def test_mon_04_each_monitor_has_its_own_down(run: Runner) -> None:
-    """n monitors give n DOWNs."""
-
-    def body() -> None:
-        pid = process.spawn(wait, green=run.green)
-        refs = [process.monitor(pid) for _ in range(5)]
-        process.exit(pid, "x")
-        assert sorted(process.receive(Down, timeout=5).ref for _ in refs) == refs
-
-    run(body)
-
-
-def test_mon_05_a_monitor_of_oneself_never_fires(run: Runner) -> None:
-    """monitor(self()) returns a ref and never fires."""
-
-    def body() -> None:
-        process.monitor(self_pid())
-        nothing_more()
-
-    run(body)
-
-
-def test_mon_06_demonitor_is_idempotent(run: Runner) -> None:
-    """demonitor is true for unknown refs."""
-
-    def body() -> None:
-        pid = process.spawn(wait, green=run.green)
-        ref = process.monitor(pid)
-        assert [process.demonitor(ref), process.demonitor(ref)] == [True, True]
-        process.exit(pid, "kill")
-
-    run(body)
-
-
-def test_mon_07_demonitor_leaves_a_queued_down(run: Runner) -> None:
-    """Without flush a queued DOWN stays; with it (MON-08) it goes."""
-
-    def body() -> None:
-        for flush in (False, True):
-            pid = process.spawn(lambda: None, green=run.green)
-            ref = process.monitor(pid)
-            gone(pid)
-            process.demonitor(ref, flush=flush)
-            if not flush:
-                assert process.receive(Down, timeout=5).ref == ref
-            nothing_more()
-
-    run(body)
-
-
-def test_mon_09_demonitor_with_info_tells_whether_it_was_active(run: Runner) -> None:
-    """info: false if the monitor had fired, true if active."""
-
-    def body() -> None:
-        pid = process.spawn(wait, green=run.green)
-        ref = process.monitor(pid)
-        assert process.demonitor(ref, info=True) is True
-        assert process.demonitor(ref, info=True) is False
-        process.exit(pid, "kill")
-
-    run(body)
-
-
-def test_mon_10_no_down_comes_after_demonitor(run: Runner) -> None:
-    """After demonitor returns no new DOWN may arrive."""
-
-    def body() -> None:
-        pid = process.spawn(wait, green=run.green)
-        ref = process.monitor(pid)
-        process.demonitor(ref)
-        process.exit(pid, "x")
-        gone(pid)
-        nothing_more()
-
-    run(body)
-
-
-def test_mon_12_bad_input_is_named(run: Runner) -> None:
-    """demonitor of a non-reference and a monitor of a bad target raise (MON-13)."""
-
-    def body() -> None:
-        with pytest.raises(BadArgument, match="expected a Ref"):
-            process.demonitor("x")  # type: ignore[arg-type]  # wrong on purpose
-        with pytest.raises(BadArgument, match="expected one of"):
-            process.monitor(self_pid(), alias="sometimes")  # type: ignore[arg-type]  # wrong too
-
-    run(body)
-
-
-def test_mon_14_a_monitor_ends_with_its_holder(run: Runner) -> None:
-    """A monitoring process's exit removes its monitors from the targets."""
-
-    def body() -> None:
-        target = process.spawn(wait, green=run.green)
-
-        def holder(to: Any) -> None:
-            process.monitor(target)
-            process.send(to, "set")
+        def peer(other: Any) -> None:
+            process.link(other)
+            process.send(me, "linked")
             wait()
 
-        pid = process.spawn(holder, self_pid(), green=run.green)
-        assert process.receive(str, timeout=5) == "set"
-        info = process.info(target, "monitored_by")
-        assert info is not None
-        assert info["monitored_by"] == [pid]
-        process.exit(pid, "kill")
-        gone(pid)
-        info = process.info(target, "monitored_by")
-        assert info is not None
-        assert info["monitored_by"] == []
-        assert process.alive(target)  # MON-15: the target does not notice
-        process.exit(target, "kill")
+        me = self_pid()
+        pid = process.spawn(wait, green=run.green)
+        linked, ref = process.spawn_monitor(peer, pid, green=run.green)
+        assert process.receive(str, timeout=5) == "linked"
+        process.exit(pid, reason)
+        assert process.receive(Down, timeout=5) == Down(ref, linked, reason)
 
     run(body)
 
 
-def test_mon_16_a_monitor_of_an_unreachable_node_fires_noconnection(run: Runner) -> None:
-    """DOWN noconnection when the node is unreachable."""
+def test_link_17_an_exit_comes_before_the_down_of_the_same_process(run: Runner) -> None:
+    """EXIT (link) is delivered before DOWN (monitor) when both exist on the same pair."""
 
     def body() -> None:
-        far = type(self_pid())(1, "far@nohost", 2, 3)
-        ref = process.monitor(far)
-        assert process.receive(timeout=5) == Down(ref, far, "noconnection")
-
-    run(body)
-
-
-def test_mon_19_spawn_monitor_has_no_race(run: Runner) -> None:
-    """spawn_monitor never gives noproc."""
-
-    def body() -> None:
-        for _ in range(50):
-            _, ref = process.spawn_monitor(lambda: process.exit("at once"), green=run.green)
-            assert process.receive(Down, timeout=5).reason == "at once"
-            assert ref
+        process.flag(trap_exit=True)
+        for monitor_first in (False, True):
+            pid = process.spawn(wait, green=run.green)
+            if not monitor_first:
+                process.link(pid)
+            ref = process.monitor(pid)
+            if monitor_first:
+                process.link(pid)
+            process.exit(pid, "x")
+            assert process.receive(timeout=5) == Exit(pid, "x")
+            assert process.receive(timeout=5) == Down(ref, pid, "x")
 
     run(body)

@@ -6,9 +6,11 @@ import pytest
 
 from otpy import (
     ChildSpec,
+    Down,
     Exit,
     Node,
     Pid,
+    ReceiveTimeout,
     StartError,
     Stop,
     gen_server,
@@ -330,3 +332,23 @@ def test_log_08_a_restart_that_failed_too_often_is_reported(
         "start_error",
         "shutdown",
     ]
+
+
+def test_sup_41_brutal_kill_does_not_ask(run: Runner) -> None:
+    """brutal_kill: killed at once: terminate does not run, nothing is logged of it."""
+
+    def body() -> None:
+        boss = start(run, specs(run, "a", shutdown="brutal_kill"))
+        first = pids(boss)["a"]
+        ref = process.monitor(first)
+        supervisor.terminate_child(boss, "a")
+        assert process.receive(timeout=5) == Down(ref, first, "killed")
+        supervisor.restart_child(boss, "a")
+        assert short(told(1)) == ["start a"]
+        ref = process.monitor(pids(boss)["a"])
+        supervisor.stop(boss)
+        assert down(ref) == "killed"
+        with pytest.raises(ReceiveTimeout):
+            process.receive(timeout=0)
+
+    run(body)

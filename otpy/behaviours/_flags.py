@@ -1,0 +1,71 @@
+"""A supervisor's children and flags, checked: what ``supervisor.init`` returns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from otpy.behaviours.child_spec import ChildSpec, child_spec
+from otpy.terms.errors import BadChildSpec, BadFlags
+
+STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
+AUTO = ("never", "any_significant", "all_significant")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What ``supervisor.init`` returns: the children and how to keep them."""
+
+    children: tuple[ChildSpec, ...]
+    strategy: str
+    max_restarts: int
+    max_seconds: float
+    auto_shutdown: str
+
+
+def init(
+    children: list[Any] | tuple[Any, ...],
+    *,
+    strategy: str | None = None,
+    max_restarts: int = 3,
+    max_seconds: float = 5.0,
+    auto_shutdown: str = "never",
+) -> Flags:
+    """Checked flags and children, for ``Supervisor.init`` to return.
+
+    Raises ``BadFlags`` and ``BadChildSpec``.
+    """
+    if strategy is None:
+        raise BadFlags(
+            "missing_strategy", "expected strategy= to be given: " + ", ".join(STRATEGIES)
+        )
+    if strategy not in STRATEGIES:
+        raise _flag("invalid_strategy", strategy, "one of " + ", ".join(STRATEGIES))
+    if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
+        raise _flag("invalid_intensity", max_restarts, "max_restarts, an int of at least 0")
+    if not isinstance(max_seconds, (int, float)) or not 0 < max_seconds < float("inf"):
+        raise _flag("invalid_period", max_seconds, "max_seconds, a finite number above 0")
+    if auto_shutdown not in AUTO:
+        raise _flag("invalid_auto_shutdown", auto_shutdown, "one of " + ", ".join(AUTO))
+    specs = tuple(child_spec(child) for child in children)
+    seen: dict[Any, None] = {}
+    for spec in specs:
+        if spec.id in seen:
+            raise BadChildSpec(
+                ("duplicate_child_name", spec.id),
+                f"two children have the id {spec.id!r}; use supervisor.child_spec(child, id=...)",
+            )
+        seen[spec.id] = None
+        check_significant(spec, auto_shutdown)
+    return Flags(specs, strategy, max_restarts, max_seconds, auto_shutdown)
+
+
+def _flag(kind: str, value: Any, expected: str) -> BadFlags:
+    return BadFlags(("supervisor_data", (kind, value)), f"{value!r}: expected {expected}")
+
+
+def check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
+    if spec.significant and (spec.restart == "permanent" or auto_shutdown == "never"):
+        raise BadChildSpec(
+            ("bad_combination", (auto_shutdown, spec.restart)),
+            f"child {spec.id!r} is significant, which needs auto_shutdown and a child that is "
+            f"not permanent; got auto_shutdown={auto_shutdown!r}, restart={spec.restart!r}",
+        )

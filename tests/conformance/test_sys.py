@@ -1,0 +1,277 @@
+"""``sys`` (SYS) and ``format_status`` (GS-71, 72)."""
+
+from typing import Any
+
+import pytest
+
+from otpy import (
+    CallExit,
+    CallTimeout,
+    Down,
+    NoReply,
+    Reply,
+    Stop,
+    gen_server,
+    process,
+    self_pid,
+    sys,
+)
+from otpy.testing.plugin import Reports
+from tests.conformance.conftest import Runner
+from tests.conformance.servers import (
+    Server,
+    adds,
+    ask,
+    cast,
+    kind,
+)
+
+
+def test_sys_01_get_and_replace_state_work_when_running_and_suspended(run: Runner) -> None:
+    """get_state and replace_state on running and suspended processes."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 1)
+        assert sys.get_state(pid) == 1
+        assert sys.replace_state(pid, lambda s: s + 1) == 2
+        sys.suspend(pid)
+        assert sys.replace_state(pid, lambda s: s + 1) == 3
+        sys.resume(pid)
+        assert gen_server.call(pid, "x") == ("x", 3)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_02_a_raising_replace_state_changes_nothing(run: Runner) -> None:
+    """replace_state with a raising function: state unchanged, {callback_failed, ...}."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 1)
+        with pytest.raises(CallExit) as ended:
+            sys.replace_state(pid, lambda s: s["x"])
+        assert ended.value.reason[0] == "callback_failed"
+        assert sys.get_state(pid) == 1
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_03_suspend_queues_and_resume_handles_in_order(run: Runner) -> None:
+    """suspend queues user messages; resume processes them in order (SYS-04, SYS-05)."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), [])
+        sys.suspend(pid)
+        sys.suspend(pid)
+        for number in range(5):
+            cast(pid, adds(number))
+        with pytest.raises(CallTimeout):
+            gen_server.call(pid, "x", timeout=0.01)
+        assert sys.get_state(pid) == []
+        sys.resume(pid)
+        sys.resume(pid)
+        assert gen_server.call(pid, "y") == ("y", [0, 1, 2, 3, 4])
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_06_get_status_tells_who_and_how(run: Runner) -> None:
+    """get_status: module, running or suspended, parent, state."""
+
+    def body() -> None:
+        pid = gen_server.start_link(kind(run), 4)
+        status = sys.get_status(pid)
+        assert (status["pid"], status["module"], status["status"]) == (pid, kind(run), "running")
+        assert (status["parent"], status["state"]) == (self_pid(), 4)
+        sys.suspend(pid)
+        assert sys.get_status(pid)["status"] == "suspended"
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_11_terminate_stops_with_the_reason(run: Runner) -> None:
+    """terminate(pid, reason) stops with that reason."""
+
+    def body() -> None:
+        pid, _ = gen_server.start_monitor(kind(run), 0)
+        sys.terminate(pid, "asked")
+        assert process.receive(Down, timeout=5).reason == "asked"
+
+    run(body)
+
+
+def test_sys_04_resume_handles_what_waited_in_order(run: Runner) -> None:
+    """resume processes queued messages in order, before what came later."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), [])
+        for time in range(3):
+            sys.suspend(pid)
+            for number in range(5):
+                cast(pid, adds((time, number)))
+            assert len(sys.get_state(pid)) == 5 * time
+            sys.resume(pid)
+            assert len(gen_server.call(pid, "x")[1]) == 5 * (time + 1)
+        assert sys.get_state(pid) == [(time, number) for time in range(3) for number in range(5)]
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_05_suspending_or_resuming_twice_is_no_error(run: Runner) -> None:
+    """double suspend / double resume are not errors, and count once."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 0)
+        for _ in range(2):
+            sys.suspend(pid)
+            assert sys.get_status(pid)["status"] == "suspended"
+        for _ in range(2):
+            sys.resume(pid)
+            assert sys.get_status(pid)["status"] == "running"
+        assert gen_server.call(pid, "x") == ("x", 0)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def add_one(state: int) -> Any:
+    return NoReply(state + 1)
+
+
+def test_sys_07_statistics_count_what_came_in_and_went_out(run: Runner) -> None:
+    """statistics on/get/off; get when off -> {ok, no_statistics}; counts in/out exclude system
+    messages."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 0)
+        assert sys.statistics(pid, "get") == "no_statistics"
+        sys.statistics(pid, True)
+        cast(pid, add_one)
+        process.send(pid, add_one)
+        gen_server.call(pid, "x")
+        ask(pid, lambda _, __: Reply("y", continue_=add_one))
+        sys.get_state(pid)
+        assert sys.statistics(pid, "get") == {"messages_in": 4, "messages_out": 2}
+        sys.statistics(pid, False)
+        assert sys.statistics(pid, "get") == "no_statistics"
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_08_log_keeps_the_last_events(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    """log keeps last N events; get returns in order; print; false disables."""
+
+    def body() -> None:
+        capsys.readouterr()
+        me = self_pid()
+        pid = gen_server.start(kind(run), ("tell", me), name="logged")
+        assert sys.log(pid, "get") == []
+        sys.log(pid, 3)
+        gen_server.cast(pid, 1)
+        gen_server.cast(pid, 2)
+        process.send(pid, "info")
+        gen_server.call(pid, "x")
+        expected = [
+            ("in", "info"),
+            ("in", ("$gen_call", me, "x")),
+            ("out", ("x", ("tell", me)), me),
+        ]
+        assert sys.log(pid, "get") == expected
+        sys.log(pid, 2)
+        assert sys.log(pid, "get") == expected[1:]
+        sys.log(pid, "print")
+        printed = capsys.readouterr().out
+        assert printed == "".join(f"*DBG* logged {event!r}\n" for event in expected[1:])
+        sys.log(pid, False)
+        gen_server.cast(pid, 3)
+        assert sys.log(pid, "get") == []
+        sys.log(pid, True)
+        for number in range(12):
+            gen_server.cast(pid, number)
+        assert [event[1][1] for event in sys.log(pid, "get")] == list(range(2, 12))
+        gen_server.stop(pid)
+
+    run(body)
+
+
+class Secret(Server):
+    """Shows nothing of what it keeps."""
+
+    def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+        return {key: f"hidden {key} ({why})" for key in status}
+
+
+class GreenSecret(Secret, green=True):
+    """The same, green."""
+
+
+class Careless(Server):
+    """Cannot say what it keeps."""
+
+    def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+        raise ValueError("no status")
+
+
+class GreenCareless(Careless, green=True):
+    """The same, green."""
+
+
+def test_gs_71_format_status_decides_what_is_shown(run: Runner, capture_reports: Reports) -> None:
+    """format_status filters state in get_status and crash logs; a crashing format_status yields
+    a fallback string."""
+
+    def body() -> None:
+        capture_reports.records.clear()
+        pid, _ = gen_server.start_monitor(GreenSecret if run.green else Secret, "password")
+        assert sys.get_status(pid)["state"] == "hidden state (normal)"
+        assert sys.get_state(pid) == "password"
+        cast(pid, lambda s: Stop("weird", s))
+        process.receive(Down, timeout=5)
+        assert "State: 'hidden state (terminate)'" in capture_reports.texts[0]
+        assert "password" not in capture_reports.texts[0]
+        capture_reports.records.clear()
+        pid, _ = gen_server.start_monitor(GreenCareless if run.green else Careless, "password")
+        broken = (
+            f"{'Green' if run.green else ''}Careless.format_status raised ValueError: no status"
+        )
+        assert sys.get_status(pid)["state"] == broken
+        assert gen_server.call(pid, "x") == ("x", "password")
+        cast(pid, lambda s: Stop("weird", s))
+        assert process.receive(Down, timeout=5).reason == "weird"
+        assert capture_reports.reports[0]["state"] == broken
+
+    run(body)
+
+
+def test_gs_72_format_status_may_hide_everything(run: Runner, capture_reports: Reports) -> None:
+    """format_status may redact message, reason, state and log."""
+
+    def crash(_: Any) -> Any:
+        raise RuntimeError("password in the reason")
+
+    def body() -> None:
+        capture_reports.records.clear()
+        pid, _ = gen_server.start_monitor(GreenSecret if run.green else Secret, "password")
+        sys.log(pid, 5)
+        gen_server.call(pid, "password")
+        assert sys.get_status(pid)["log"] == "hidden log (normal)"
+        gen_server.cast(pid, crash)
+        assert process.receive(Down, timeout=5).reason.type == "RuntimeError"
+        (report,) = capture_reports.reports
+        for key, shown in (
+            ("state", "state"),
+            ("reason", "reason"),
+            ("crash_reason", "reason"),
+            ("last_message", "message"),
+            ("log", "log"),
+        ):
+            assert report[key] == f"hidden {shown} (terminate)"
+        assert "password" not in capture_reports.texts[0]
+        assert capture_reports.records[0].exc_info is None
+
+    run(body)

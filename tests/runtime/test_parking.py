@@ -1,0 +1,31 @@
+"""Green processes that wait inside a function keep a greenlet each."""
+
+from otpy import Down, Node, Pid, process, self_pid
+from otpy.runtime.simulated import Simulation
+
+MANY = 1500  # each deeper than the other, they would be far beyond the recursion limit
+
+
+def many_wait() -> None:
+    me = self_pid()
+
+    def body() -> None:
+        process.send(me, self_pid())
+        process.exit(process.receive(int))
+
+    pids = [process.spawn(body, green=True) for _ in range(MANY)]
+    assert sorted(process.receive(Pid, timeout=5) for _ in pids) == sorted(pids)
+    refs = {process.monitor(pid): number for number, pid in enumerate(pids)}
+    for number, pid in enumerate(pids):
+        process.send(pid, number)
+    for _ in pids:
+        down = process.receive(Down, timeout=5)
+        assert down.reason == refs[down.ref]
+
+
+def test_any_number_of_green_processes_may_wait(node: Node) -> None:
+    many_wait()
+
+
+def test_any_number_of_simulated_processes_may_wait() -> None:
+    Simulation(1).run(many_wait)
