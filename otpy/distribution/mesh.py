@@ -80,6 +80,7 @@ class Mesh:
         self.peers: dict[str, Peer] = {}
         self.by_rid: dict[bytes, Peer] = {}
         self.refused: dict[str, None] = {}
+        self.turned_away: dict[str, str] = {}  # whose hello was refused, and why: said once
         self.connected: dict[str, Peer] = {}
         self.early: deque[tuple[str, Signal, bytes]] = deque()
         self.lock = threading.Lock()
@@ -144,7 +145,7 @@ class Mesh:
             peer.wanted.append(done)
             peer.trying = False  # do not wait for the next attempt
             self._try(peer)
-            self.wire.later(PATIENCE, lambda: _tell(peer, False))
+            self.wire.later(PATIENCE, lambda: _give_up(peer, done))
 
         self.wire.soon(begin)
 
@@ -310,15 +311,23 @@ class Mesh:
 
     def _heard_hello(self, rid: bytes, data: bytes) -> None:
         try:
-            version, name, started, bits, address, wanted = msgspec.msgpack.decode(
+            # The version and the name stand first in the hello of every version.
+            version, name, *_ = msgspec.msgpack.decode(data, type=list[Any])
+            if version != PROTOCOL:
+                me = self.node.name
+                self._turn_away(
+                    rid, str(name), f"{me} speaks protocol {PROTOCOL}, {name} speaks {version}"
+                )
+                return
+            _, name, started, bits, address, wanted = msgspec.msgpack.decode(
                 data, type=tuple[int, str, int, int, str, str]
             )
-        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        except ValueError as error:  # msgspec's are such, and so is an array of one
             LOG.warning("a connection with the right cookie said no proper hello: %s", error)
             return
-        refusal = self._refusal(version, name, wanted)
+        refusal = self._refusal(name, wanted)
         if refusal:
-            self.wire.answer(rid, b"R" + refusal.encode())
+            self._turn_away(rid, name, refusal)
             return
         if name in self.refused:
             self.wire.answer(rid, b"B")
@@ -360,9 +369,13 @@ class Mesh:
                 peer.told = True
                 self._try(peer)
 
-    def _refusal(self, version: int, name: str, wanted: str) -> str:
-        if version != PROTOCOL:
-            return f"{self.node.name} speaks protocol {PROTOCOL}, you speak {version}"
+    def _turn_away(self, rid: bytes, name: str, refusal: str) -> None:
+        self.wire.answer(rid, b"R" + refusal.encode())
+        if self.turned_away.get(name) != refusal:
+            self.turned_away[name] = refusal
+            LOG.warning("%s refused %s: %s", self.node.name, name, refusal)
+
+    def _refusal(self, name: str, wanted: str) -> str:
         if wanted != self.node.name:
             return f"this is {self.node.name}, not {wanted}"
         if name == self.node.name:
@@ -437,6 +450,7 @@ class Mesh:
             self._try(peer)
         else:
             self._give_up_waiting(peer)
+            _tell(peer, False)
 
     def _give_up_waiting(self, peer: Peer) -> None:
         waiting, peer.waiting = peer.waiting, deque()
@@ -497,6 +511,7 @@ class Mesh:
         assert link is not None
         peer.retry = FIRST_RETRY
         peer.complained = False
+        self.turned_away.pop(peer.name, None)
         LOG.info("%s: %s is up", self.node.name, peer.name)
         self._tell_members(peer, link)
         waiting, peer.waiting = peer.waiting, deque()
@@ -514,6 +529,12 @@ def _tell(peer: Peer, connected: bool) -> None:
     wanted, peer.wanted = peer.wanted, []
     for done in wanted:
         done(connected)
+
+
+def _give_up(peer: Peer, done: Callable[[bool], None]) -> None:
+    if done in peer.wanted:  # else it has been told, and others wait since
+        peer.wanted.remove(done)
+        done(False)
 
 
 def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -> bool:
