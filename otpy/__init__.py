@@ -42,7 +42,7 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("Pid", "Ref", "Creation"), "otpy.terms.pid"),
     **dict.fromkeys(("Global", "Via", "At"), "otpy.terms.names"),
     **dict.fromkeys(
-        ("Down", "Exit", "NameFree", "NodeDown", "NodeUp", "Timeout", "TimerFired"),
+        ("Down", "Exit", "NameFree", "NodeDown", "NodeUp", "SpawnReply", "Timeout", "TimerFired"),
         "otpy.terms.messages",
     ),
     **dict.fromkeys(
@@ -64,6 +64,7 @@ _HOMES: dict[str, str] = {
 }
 _MODULES: dict[str, str] = {
     "process": "otpy.runtime.process",
+    "node": "otpy.runtime.nodes",
     "gen_server": "otpy.behaviours.gen_server",
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from otpy.bridges import aio as aio
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
+    from otpy.runtime import nodes as node  # noqa: F401 - re-exported under its public name
     from otpy.runtime import process as process
     from otpy.runtime.mail import From as From
     from otpy.runtime.node import Node as Node
@@ -130,6 +132,7 @@ if TYPE_CHECKING:
     from otpy.terms.messages import NameFree as NameFree
     from otpy.terms.messages import NodeDown as NodeDown
     from otpy.terms.messages import NodeUp as NodeUp
+    from otpy.terms.messages import SpawnReply as SpawnReply
     from otpy.terms.messages import Timeout as Timeout
     from otpy.terms.messages import TimerFired as TimerFired
     from otpy.terms.names import At as At

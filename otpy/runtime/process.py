@@ -5,17 +5,17 @@ process on the default node. Time is float seconds. In a process that has been
 ended from outside, each of them raises ``ProcessExit``.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
-from otpy.runtime._current import HERE, current
+from otpy.runtime._current import HERE, current, may_wait, waiter
 from otpy.runtime.actor_refs import actor_ref as actor_ref
 from otpy.runtime.outside import await_coroutine as await_coroutine
 from otpy.runtime.outside import blocking as blocking
 from otpy.runtime.outside import outside
 from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server, SpawnRequest
 from otpy.runtime.scheduler import GreenProcess
+from otpy.runtime.spawning import check_function, kind_of
 from otpy.runtime.spawning import spawn_request as spawn_request
 from otpy.terms.errors import (
     BadArgument,
@@ -100,9 +100,10 @@ def _matches(item: Any, types: tuple[type, ...], where: Callable[[Any], bool] | 
     return (not types or isinstance(item, types)) and (where is None or where(item))
 
 
-def _scan(
+def scan(
     proc: Process, seen: int, types: tuple[type, ...], where: Callable[[Any], bool] | None
 ) -> tuple[bool, Any, int]:
+    """Look for a message from the place ``seen`` on: whether it was there, it, where to go on."""
     mailbox = proc.mailbox
     while seen < len(mailbox):
         item = mailbox[seen]
@@ -122,15 +123,16 @@ def receive(
     """Take the first message that is of one of ``types`` and satisfies ``where``.
 
     Waits ``timeout`` seconds, for ever if None; 0 looks once. Messages that do
-    not match stay where they are, in order. Raises ``ReceiveTimeout``.
+    not match stay where they are, in order. Raises ``ReceiveTimeout``, and in a coroutine
+    ``WouldBlockLoop`` unless ``timeout`` is 0.
     """
-    proc = current()
     if timeout is not None:
-        _check_seconds("timeout", timeout)
+        check_seconds("timeout", timeout)
+    proc = current() if timeout == 0 else waiter("process.receive")
     deadline = None if timeout is None else proc.node.clock.now() + timeout
     seen = 0
     while True:
-        found, item, seen = _scan(proc, seen, types, where)
+        found, item, seen = scan(proc, seen, types, where)
         if found:
             return item
         if deadline is not None and proc.node.clock.now() >= deadline:
@@ -140,15 +142,19 @@ def receive(
 
 
 def sleep(seconds: float) -> None:
-    """Wait ``seconds`` (``float("inf")`` for ever); messages stay in the mailbox."""
-    _check_seconds("seconds", seconds)
-    proc = current()
+    """Wait ``seconds`` (``float("inf")`` for ever); messages stay in the mailbox.
+
+    Raises ``WouldBlockLoop`` in a coroutine.
+    """
+    check_seconds("seconds", seconds)
+    proc = waiter("process.sleep")
     deadline = proc.node.clock.now() + seconds
     while proc.node.clock.now() < deadline:
         proc.park(REPLY, deadline if seconds != float("inf") else None)
 
 
-def _check_seconds(what: str, value: object) -> None:
+def check_seconds(what: str, value: object) -> None:
+    """Raise ``BadArgument`` unless ``value`` is a number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
 
@@ -186,11 +192,9 @@ def spawn(
 
     Returns its pid, with ``monitor=True`` the pid and the monitor's reference.
     """
-    if not callable(fn):
-        raise BadArgument(f"spawn({fn!r}): expected a function")
-    kind = "async" if inspect.iscoroutinefunction(fn) else "green" if green else "thread"
+    check_function("spawn", fn)
     me = current()
-    proc, ref = launch(me, kind, fn, args, link=link, monitor=monitor, name=name)
+    proc, ref = launch(me, kind_of(fn, green), fn, args, link=link, monitor=monitor, name=name)
     return proc.pid if ref is None else (proc.pid, ref)
 
 
@@ -347,7 +351,7 @@ def demonitor(ref: Ref, flush: bool = False, info: bool = False) -> bool:
     if held is not None:
         me.node.send_signal(me, DemonitorSignal(me.pid, held.target, ref))
     elif flush:
-        _scan(me, 0, (Down,), lambda down: down.ref == ref)
+        scan(me, 0, (Down,), lambda down: down.ref == ref)
     return held is not None if info else True
 
 
@@ -480,7 +484,8 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
         with target.owned:
             return {item: INFO[item](target) for item in items or INFO} if target.alive else None
 
-    if isinstance(proc, GreenProcess) and HERE.sched is not proc.sched and me.kind == "thread":
+    elsewhere = HERE.sched is not proc.sched and me.kind == "thread"
+    if isinstance(proc, GreenProcess) and elsewhere and may_wait():
         # Asked on its scheduler's thread, so that what was sent before is there.
         sched = proc.sched
 
@@ -495,7 +500,7 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
 
 
 def _arm(dest: Pid | str | type, seconds: float, make: Callable[[Ref], Any]) -> Ref:
-    _check_seconds("seconds", seconds)
+    check_seconds("seconds", seconds)
     node = current().node
     if isinstance(dest, Pid):
         if dest.node != node.name:
