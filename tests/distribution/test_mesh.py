@@ -281,10 +281,15 @@ def test_one_who_waits_for_a_node_has_all_the_patience(
         Directory(tmp_path).add(Entry(C, "127.0.0.1", deaf.getsockname()[1], os.getpid()))
         a = join(A)
         told: dict[str, float] = {}
-        second = threading.Timer(
-            0.2, a.router.reach, (C, lambda _: told.update(second=time.monotonic()))
-        )
-        a.router.reach(C, lambda _: told.update(first=time.monotonic()))
+
+        def wait(who: str) -> None:
+            def hear(_connected: bool) -> None:
+                told[who] = time.monotonic()
+
+            a.router.reach(C, hear)
+
+        wait("first")
+        second = threading.Timer(0.2, wait, ("second",))
         second.start()
         eventually(lambda: len(told) == 2)
         assert told["second"] - told["first"] > 0.1
