@@ -3,12 +3,16 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from otpy.runtime._current import waiter
 from otpy.runtime.record import REPLY, Process
 from otpy.terms.pid import Ref
 from otpy.terms.signals import ReplySignal
+
+if TYPE_CHECKING:
+    from otpy.runtime.node import Node
+    from otpy.runtime.tasks import TaskProcess
 
 T = TypeVar("T")
 
@@ -85,3 +89,31 @@ def outcome_outside(me: Process, _begin: Begin[T]) -> T:
         raise value
     result: T = value
     return result
+
+
+async def outside_later(me: "TaskProcess", begin: Begin[T]) -> T:
+    """``outside`` for a process that is a task."""
+    start_outside(me, begin)
+    try:
+        while me.reply is None:
+            await me.wait(REPLY, None)
+    except asyncio.CancelledError:
+        with me.owned:
+            me.call_tag = 0
+        me.reply = None
+        raise
+    return outcome_outside(me, begin)
+
+
+def apart(node: "Node", fn: Callable[[], T]) -> Begin[T]:
+    """To run ``fn`` outside, on a pool thread that is a process of its own meanwhile."""
+    context = contextvars.copy_context()
+
+    def work() -> T:
+        with node.attached():
+            return fn()
+
+    def begin(done: Callable[[Callable[[], T]], None]) -> None:
+        node.pool.submit(lambda: done(lambda: context.run(work)))
+
+    return begin

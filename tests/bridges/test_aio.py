@@ -17,6 +17,7 @@ from otpy import (
     Down,
     Exit,
     GenServer,
+    Global,
     Ignored,
     Node,
     NoReply,
@@ -33,6 +34,7 @@ from otpy import (
     global_,
     process,
     self_pid,
+    supervisor,
 )
 from otpy.behaviours.results import IGNORE
 from otpy.testing import eventually
@@ -316,3 +318,41 @@ def test_a_wait_that_is_cancelled_leaves_nothing(node: Node) -> None:
             await aio.stop(pid)
 
     asyncio.run(body())
+
+
+class Leader(GenServer[str]):
+    """A server on the event loop with a name of the cluster."""
+
+    @classmethod
+    def start_link(cls, arg: Any) -> Pid:
+        return gen_server.start_link(cls, arg, name=Global("leader"))
+
+    async def init(self, arg: str) -> Any:
+        await aio.sleep(0)
+        return Ok(arg)
+
+    async def handle_call(self, request: Any, from_: Any, state: str) -> Any:
+        return Reply(state)
+
+
+def test_an_async_server_has_a_global_name(node: Node) -> None:
+    pid = Leader.start_link("one")
+    assert gen_server.call(Global("leader"), "x") == "one"
+    with pytest.raises(AlreadyStarted) as taken:
+        Leader.start_link("two")
+    assert taken.value.pid == pid
+    gen_server.stop(pid)
+
+
+def test_an_async_server_stands_by_and_takes_over(node: Node) -> None:
+    first, second = (
+        supervisor.start_link([(Leader, name)], strategy="one_for_one") for name in ("one", "two")
+    )
+    [leads] = supervisor.which_children(first)
+    [waits] = supervisor.which_children(second)
+    assert (leads.standby, waits.standby) == (None, leads.pid)
+    assert gen_server.call(Global("leader"), "x") == "one"
+    supervisor.stop(first)
+    eventually(lambda: gen_server.whereis(Global("leader")) == waits.pid)
+    assert gen_server.call(waits.pid, "x") == "two"
+    supervisor.stop(second)

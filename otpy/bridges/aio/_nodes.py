@@ -7,6 +7,7 @@ from otpy.bridges.aio import _task
 from otpy.bridges.aio._processes import receive
 from otpy.runtime import nodes
 from otpy.runtime.node import Node
+from otpy.runtime.outside import outside_later
 from otpy.runtime.tasks import TaskProcess
 from otpy.terms.messages import SpawnReply
 from otpy.terms.pid import Pid, Ref
@@ -24,13 +25,13 @@ async def ping(name: str, *, node: Node | None = None) -> Literal["pong", "pang"
 async def connect(name: str, *, node: Node | None = None) -> bool:
     """``node.connect``. Raises ``NotDistributed``."""
     async with _task.process(node) as me:
-        return await _task.outside(me, nodes.connecting(me.node, name))
+        return await outside_later(me, nodes.connecting(me.node, name))
 
 
 async def disconnect(name: str, *, node: Node | None = None) -> bool:
     """``node.disconnect``. Raises ``NotDistributed``."""
     async with _task.process(node) as me:
-        return await _task.outside(me, nodes.disconnecting(me.node, name))
+        return await outside_later(me, nodes.disconnecting(me.node, name))
 
 
 async def spawn(

@@ -1,10 +1,10 @@
 """``process`` for coroutines."""
 
 from collections.abc import Callable
-from contextvars import copy_context
 from typing import Any, TypeVar
 
 from otpy.bridges.aio import _task
+from otpy.runtime.outside import apart, outside_later
 from otpy.runtime.process import check_seconds, scan
 from otpy.runtime.record import ANY, REPLY
 from otpy.terms.errors import ReceiveTimeout
@@ -48,14 +48,5 @@ async def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     ``await aio.blocking(global_.register_name, "cache", pid)``.
     """
     async with _task.process() as me:
-        node = me.node
-        context = copy_context()
-
-        def work() -> T:
-            with node.attached():
-                return fn(*args, **kwargs)
-
-        def begin(done: Callable[[Callable[[], T]], None]) -> None:
-            node.pool.submit(lambda: done(lambda: context.run(work)))
-
-        return await _task.outside(me, begin)
+        begin = apart(me.node, lambda: fn(*args, **kwargs))
+        return await outside_later(me, begin)

@@ -3,20 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from otpy.behaviours._start import TIMED_OUT
 from otpy.behaviours.gen_server import give_up
 from otpy.runtime._current import IN_TASK, current_or_none
 from otpy.runtime.node import Node
-from otpy.runtime.outside import Begin, outcome_outside, start_outside
 from otpy.runtime.record import REPLY
 from otpy.runtime.tasks import TaskProcess
 from otpy.terms.names import At
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import NORMAL
-
-T = TypeVar("T")
 
 
 def mine() -> TaskProcess | None:
@@ -114,16 +111,3 @@ def _take_back(me: TaskProcess, asked: tuple[Pid | At, int] | None) -> None:
         return
     with me.owned:
         me.call_tag = 0
-
-
-async def outside(me: TaskProcess, begin: Begin[T]) -> T:
-    """``runtime.outside.outside`` for a coroutine."""
-    start_outside(me, begin)
-    try:
-        while me.reply is None:
-            await me.wait(REPLY, None)
-    except asyncio.CancelledError:
-        _take_back(me, None)
-        me.reply = None
-        raise
-    return outcome_outside(me, begin)
