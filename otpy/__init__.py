@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     from otpy.bridges import aio as aio
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
-    from otpy.runtime import nodes as node  # noqa: F401 - re-exported under its public name
+    from otpy.runtime import nodes as _nodes
     from otpy.runtime import process as process
     from otpy.runtime.mail import From as From
     from otpy.runtime.node import Node as Node
@@ -148,6 +148,8 @@ if TYPE_CHECKING:
     from otpy.terms.reasons import NORMAL as NORMAL
     from otpy.terms.reasons import SHUTDOWN as SHUTDOWN
     from otpy.terms.reasons import Crash as Crash
+
+    node = _nodes  # an import under another name would not be public to type checkers
 
 
 def __getattr__(name: str) -> Any:
