@@ -42,7 +42,7 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("Pid", "Ref", "Creation"), "otpy.terms.pid"),
     **dict.fromkeys(("Global", "Via", "At"), "otpy.terms.names"),
     **dict.fromkeys(
-        ("Down", "Exit", "NameFree", "NodeDown", "NodeUp", "Timeout", "TimerFired"),
+        ("Down", "Exit", "NameFree", "NodeDown", "NodeUp", "SpawnReply", "Timeout", "TimerFired"),
         "otpy.terms.messages",
     ),
     **dict.fromkeys(
@@ -66,6 +66,7 @@ _HOMES: dict[str, str] = {
 }
 _MODULES: dict[str, str] = {
     "process": "otpy.runtime.process",
+    "node": "otpy.runtime.nodes",
     "gen_server": "otpy.behaviours.gen_server",
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from otpy.cluster import global_ as global_
     from otpy.cluster.start import start_node as start_node
     from otpy.distribution.start import start_mesh as start_mesh
+    from otpy.runtime import nodes as _nodes
     from otpy.runtime import process as process
     from otpy.runtime.mail import From as From
     from otpy.runtime.node import Node as Node
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
     from otpy.terms.messages import NameFree as NameFree
     from otpy.terms.messages import NodeDown as NodeDown
     from otpy.terms.messages import NodeUp as NodeUp
+    from otpy.terms.messages import SpawnReply as SpawnReply
     from otpy.terms.messages import Timeout as Timeout
     from otpy.terms.messages import TimerFired as TimerFired
     from otpy.terms.names import At as At
@@ -149,6 +152,8 @@ if TYPE_CHECKING:
     from otpy.terms.reasons import NORMAL as NORMAL
     from otpy.terms.reasons import SHUTDOWN as SHUTDOWN
     from otpy.terms.reasons import Crash as Crash
+
+    node = _nodes  # an import under another name would not be public to type checkers
 
 
 def __getattr__(name: str) -> Any:

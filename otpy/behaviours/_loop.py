@@ -109,14 +109,21 @@ class Loop:
         """Take the name, run ``init`` and tell the starter."""
         proc = self.proc
         proc.handling = self.starter
+        if self.name is not None and proc.kind == "async":
+            return self._begin_later()
         if self.name is not None and not _standby.take_name(self):
-            self.mark()
             return None
         return self.run_init()
 
     def mark(self) -> None:
         """Suspension, standby or debugging began or ended."""
         self.special = self.suspended or self.standby is not None or self.debug is not None
+
+    async def _begin_later(self) -> None:
+        if await _standby.take_name_later(self):
+            again = self.run_init()
+            if again is not None:
+                await again
 
     def run_init(self) -> Any:
         """``init``, in the process itself."""
@@ -181,8 +188,10 @@ class Loop:
     def handle(self, item: Any) -> Any:
         """Handle one item of the mailbox."""
         kind = type_of(item)
-        if self.special and not self._special(item, kind):
-            return None
+        if self.special:
+            handled, special = self._special(item, kind)
+            if handled:
+                return special
         if kind is Cast:
             try:
                 result: Next[Any] = self.handle_cast(item.request, self.state)
@@ -212,20 +221,20 @@ class Loop:
         self.idle_timeout = None
         return self._run(self.module.handle_info, TIMEOUT, TIMEOUT)
 
-    def _special(self, item: Any, kind: type[Any]) -> bool:
-        """Suspended, in standby or debugged: whether the item is to be handled now."""
+    def _special(self, item: Any, kind: type[Any]) -> tuple[bool, Any]:
+        """Suspended, in standby or debugged: whether that was all for the item, and the result."""
         if self.debug is not None and kind is not System:
             self.debug.saw(item)
         if kind is System or (kind is Exit and item.pid == self.parent):
-            return True
+            return False, None
         if self.standby is not None:
-            return _standby.handle(self, item)
+            return True, _standby.handle(self, item)
         if self.suspended:
             if self.held is None:
                 self.held = deque()
             self.held.append(item)
-            return False
-        return True
+            return True, None
+        return False, None
 
     def _call(self, item: Call) -> Any:
         proc = self.proc

@@ -8,7 +8,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from otpy.runtime.mail import Call
+from otpy.runtime.outside import apart, outside_later
 from otpy.runtime.record import Process
+from otpy.runtime.tasks import TaskProcess
 from otpy.terms.errors import NotAName, NotDistributed
 from otpy.terms.messages import NameFree
 from otpy.terms.names import Global, Via
@@ -47,15 +49,35 @@ def service_of(proc: Process, name: Any) -> tuple[Any, Any]:
 
 def take_name(loop: "Loop") -> bool:
     """Register the name, or go into standby; False when ``init`` must wait."""
+    service, key = service_of(loop.proc, loop.name)
+    return _taken(loop, service, key, service.register_name(key, loop.proc.pid))
+
+
+async def take_name_later(loop: "Loop") -> bool:
+    """``take_name`` in a process that is a task: registering waits, which its loop must not."""
+    service, key = service_of(loop.proc, loop.name)
+    return _taken(loop, service, key, await _registered_later(loop, service, key))
+
+
+async def _registered_later(loop: "Loop", service: Any, key: Any) -> bool:
     proc = loop.proc
-    service, key = service_of(proc, loop.name)
-    if service.register_name(key, proc.pid):
+    assert isinstance(proc, TaskProcess)
+    registered: bool = await outside_later(
+        proc, apart(proc.node, lambda: service.register_name(key, proc.pid))
+    )
+    return registered
+
+
+def _taken(loop: "Loop", service: Any, key: Any, registered: bool) -> bool:
+    if registered:
         return True
+    proc = loop.proc
     holder = service.whereis_name(key)
     restart = proc.standby_allowed
     if not restart or restart == "temporary" or getattr(service, "scope", "node") != "cluster":
         loop.quit(NORMAL, ("already_started", holder))
     loop.standby = Standby(holder, restart)
+    loop.mark()
     _watch(loop, service, key)
     loop.tell_starter(True, proc.pid)
     return False
@@ -67,31 +89,44 @@ def _watch(loop: "Loop", service: Any, key: Any) -> None:
     service.monitor_name(key, loop.proc.pid, ref)
 
 
-def handle(loop: "Loop", item: Any) -> bool:
-    """An item for a standby; never for its callbacks."""
+def handle(loop: "Loop", item: Any) -> Any:
+    """An item for a standby; never for its callbacks. The result is to be awaited, if it can be."""
     from otpy.behaviours._loop import answer
 
     standby = loop.standby
     assert standby is not None
     if isinstance(item, NameFree):
         if item.ref == standby.ref:
-            _try(loop, standby, item.reason)
+            return _try(loop, standby, item.reason)
     elif type(item) is Call:
         answer(loop.proc, item.from_, False, ("standby", standby.holder))
     else:
         standby.held.append(item)
-    return False
+    return None
 
 
-def _try(loop: "Loop", standby: Standby, why: Any) -> None:
+def _try(loop: "Loop", standby: Standby, why: Any) -> Any:
     if standby.restart == "transient" and why == NORMAL:
         loop.stop(NORMAL, None)
     service, key = service_of(loop.proc, loop.name)
-    if not service.register_name(key, loop.proc.pid):
+    if loop.proc.kind == "async":
+        return _try_later(loop, standby, service, key)
+    return _tried(loop, standby, service, key, service.register_name(key, loop.proc.pid))
+
+
+async def _try_later(loop: "Loop", standby: Standby, service: Any, key: Any) -> None:
+    registered = await _registered_later(loop, service, key)
+    again = _tried(loop, standby, service, key, registered)
+    if again is not None:
+        await again
+
+
+def _tried(loop: "Loop", standby: Standby, service: Any, key: Any, registered: bool) -> Any:
+    if not registered:
         standby.holder = service.whereis_name(key)
         _watch(loop, service, key)
-        return
+        return None
     loop.standby = None
     loop.mark()
     loop.proc.mailbox.extendleft(reversed(standby.held))
-    loop.run_init()
+    return loop.run_init()

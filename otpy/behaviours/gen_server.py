@@ -4,34 +4,26 @@ The names, argument orders and guarantees are Elixir's ``GenServer``; a call tha
 gets no reply raises ``CallExit`` where Elixir exits.
 """
 
-import contextlib
 import inspect
 import logging
-from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
-from otpy.behaviours._loop import Loop, answer
-from otpy.behaviours.results import CallResult, Ignore, InitResult, Next
-from otpy.runtime._current import HERE, current
+from otpy.behaviours._loop import answer
+from otpy.behaviours._start import TIMED_OUT, await_reply, begin_start, start_failed
+from otpy.behaviours.results import CallResult, InitResult, Next
+from otpy.runtime._current import HERE, current, waiter
 from otpy.runtime.mail import Call, Cast, From
-from otpy.runtime.process import Dest, launch, where
+from otpy.runtime.process import Dest, where
 from otpy.runtime.record import ANY, NO_REPLY, REPLY, RUNNING, Process
 from otpy.terms.errors import (
-    AlreadyStarted,
     BadArgument,
     CallExit,
     CallTimeout,
-    Ignored,
-    NameTaken,
-    NotAName,
     NotRegistered,
-    ReceiveTimeout,
-    StartError,
 )
-from otpy.terms.messages import Exit
-from otpy.terms.names import At, Global, Via
+from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NORMAL, is_tuple
+from otpy.terms.reasons import NORMAL
 from otpy.terms.signals import CallSignal, CancelCallSignal, CastSignal
 
 S = TypeVar("S")
@@ -145,126 +137,47 @@ def start_link(
 
     ``name``: None, a str or class (local), ``Global(name)`` or ``Via(module, key)``.
     Raises ``AlreadyStarted``, ``Ignored`` or ``StartError(reason)``; with a ``timeout`` in
-    seconds that passes, ``StartError("timeout")`` and the process is killed.
+    seconds that passes, ``StartError("timeout")`` and the process is killed. In a coroutine
+    it raises ``WouldBlockLoop``.
     """
-    return _start(module, arg, name, timeout, link=True)[0]
+    return _start("start_link", module, arg, name, timeout)[0]
 
 
 def start(
     module: type[GenServer[Any]], arg: Any, *, name: Any = None, timeout: float | None = None
 ) -> Pid:
     """As ``start_link``, without a link."""
-    return _start(module, arg, name, timeout)[0]
+    return _start("start", module, arg, name, timeout)[0]
 
 
 def start_monitor(
     module: type[GenServer[Any]], arg: Any, *, name: Any = None, timeout: float | None = None
 ) -> tuple[Pid, Ref]:
     """As ``start``, with a monitor; the pid and the monitor's reference."""
-    pid, ref = _start(module, arg, name, timeout, monitor=True)
+    pid, ref = _start("start_monitor", module, arg, name, timeout)
     assert ref is not None
     return pid, ref
 
 
 def _start(
-    module: type[GenServer[Any]],
-    arg: Any,
-    name: Any,
-    timeout: float | None,
-    *,
-    link: bool = False,
-    monitor: bool = False,
+    how: str, module: type[GenServer[Any]], arg: Any, name: Any, timeout: float | None
 ) -> tuple[Pid, Ref | None]:
-    if not (isinstance(module, type) and issubclass(module, GenServer)):
-        raise BadArgument(f"{module!r} is not a GenServer class")
-    if isinstance(name, At) or not (name is None or isinstance(name, (str, type, Global, Via))):
-        raise NotAName(f"name={name!r}; expected None, a str, a class, Global(...) or Via(...)")
-    me = current()
-    if me.node.state != "running":
-        me.node.check()
-    tag = next(me.node.numbers)
-    me.reply = NO_REPLY
-    me.call_tag = tag
-    local = name if isinstance(name, (str, type)) else None
-    starter = From(me.pid, tag, me.pid)
-    loop = Loop(module(), arg, me.pid if link else None, starter, None if local else name)
-    proc, ref = _launch(me, module, loop, local, link, monitor)
-    _await_start(me, proc, timeout, link, ref)
+    me = waiter(f"gen_server.{how}")
+    check_module(module)
+    proc, ref = begin_start(me, how, module, arg, name)
+    ok, value = await_reply(me, timeout, lambda: None)
+    if not ok:
+        start_failed(how, proc.pid, ref, value, timeout)
     return proc.pid, ref
 
 
-def _launch(
-    me: Process, module: type[GenServer[Any]], loop: Loop, local: Any, link: bool, monitor: bool
-) -> tuple[Process, Ref | None]:
-    def attach(proc: Process) -> None:
-        loop.proc = proc
-        proc.standby_allowed = me.standby_allowed
-        proc.handling = loop.starter
-
-    try:
-        return launch(
-            me,
-            module.kind,
-            module.init,
-            server=loop,
-            link=link,
-            monitor=monitor,
-            name=local,
-            attach=attach,
-        )
-    except NameTaken:
-        me.call_tag = 0
-        holder = me.node.names.whereis(local)
-        if holder is None:
-            return _launch(me, module, loop, local, link, monitor)
-        raise AlreadyStarted(holder) from None
-
-
-def _await_start(
-    me: Process, proc: Process, timeout: float | None, link: bool, ref: Ref | None
-) -> None:
-    from otpy.runtime import process
-
-    ok, value = _await_reply(me, timeout, lambda: None)
-    if ok:
-        return
-    if link:
-        process.unlink(proc.pid)
-        with contextlib.suppress(ReceiveTimeout):  # as OTP 26: the caller sees the error only
-            process.receive(Exit, where=lambda exit_: exit_.pid == proc.pid, timeout=0)
-    if ref is not None:
-        process.demonitor(ref, flush=True)  # nobody could tell whose Down it is
-    if value is _TIMED_OUT:
-        process.exit(proc.pid, "kill")
-        raise StartError("timeout", f"init took longer than {timeout} seconds")
-    if isinstance(value, Ignore):
-        raise Ignored()
-    if is_tuple(value) and len(value) == 2 and value[0] == "already_started":
-        raise AlreadyStarted(value[1])
-    raise StartError(value)
+def check_module(module: object) -> None:
+    """Raise ``BadArgument`` unless it is a class of servers."""
+    if not (isinstance(module, type) and issubclass(module, GenServer)):
+        raise BadArgument(f"{module!r} is not a GenServer class")
 
 
 # Calls.
-
-_TIMED_OUT = object()
-
-
-def _await_reply(
-    me: Process, timeout: float | None, give_up: Callable[[], None]
-) -> tuple[bool, Any]:
-    deadline = None if timeout is None else me.node.clock.now() + timeout
-    while me.reply is None:
-        if deadline is not None and me.node.clock.now() >= deadline:
-            with me.owned:
-                me.call_tag = 0
-            if me.reply is None:
-                give_up()
-                return False, _TIMED_OUT
-            break
-        me.park(REPLY, deadline)
-    reply: tuple[bool, Any] = me.reply
-    me.reply = None
-    return reply
 
 
 @overload
@@ -276,10 +189,13 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
 
     ``timeout`` is in seconds, None for ever. Raises ``CallTimeout``, or ``CallExit``
     with the reason: "noproc", "calling_self", ("nodedown", node), ("standby", holder), or
-    what the server ended with.
+    what the server ended with. In a coroutine it raises ``WouldBlockLoop``.
     """
-    me = HERE.proc or current()
-    if not me.alive:
+    me = HERE.proc
+    if me is None or (sched := me.sched) is None:
+        me = waiter("gen_server.call")
+        sched = me.sched
+    elif not me.alive:
         me.raise_dead()
     node = me.node
     pid = server if type(server) is Pid else resolve(me, server, request, timeout)
@@ -289,7 +205,6 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
     tag = next(node.numbers)
     me.reply = NO_REPLY
     me.call_tag = tag
-    sched = me.sched
     if sched is not None and target is not None and target.sched is sched:
         target.mailbox.append(Call(From(me.pid, tag, pid), request))  # type: ignore[arg-type]
         if target.waiting == ANY:
@@ -297,14 +212,14 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
             sched.ready.append(target)  # type: ignore[arg-type]  # it is green: it has a sched
     else:
         made = me.pid
-        me.call_to = pid
+        me.call_to = (tag, pid)
         ref = Ref(made.started, made.node, made.bits, tag, made.number)
         node.send_signal(me, CallSignal(made, pid, ref, "call", request))
     deadline = None if timeout is None else node.clock.now() + timeout
     while me.reply is None:
         me.park(REPLY, deadline)
         if me.reply is None and deadline is not None and node.clock.now() >= deadline:
-            cancel_call(me, pid, tag)
+            give_up(me, pid, tag)
             if me.reply is None:
                 raise CallTimeout("timeout", ("gen_server", "call", (server, request, timeout)))
     ok, value = me.reply
@@ -314,7 +229,7 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
     raise call_exit(value, server, request, timeout)
 
 
-def cancel_call(me: Process, dest: Pid | At, tag: int) -> None:
+def give_up(me: Process, dest: Pid | At, tag: int) -> None:
     """Nobody waits for the answer any more; the server forgets who asked."""
     with me.owned:
         me.call_tag = 0
@@ -329,7 +244,7 @@ def call_exit(reason: Any, server: Any, request: Any, timeout: float | None) -> 
 
 
 def resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pid | At:
-    """Where a call goes. Raises ``CallExit("noproc")`` when nobody has the name."""
+    """Whom a call goes to. Raises ``CallExit("noproc", ...)`` if nobody has the name."""
     if isinstance(server, At):
         if server.node != me.node.name:
             return server
@@ -343,7 +258,7 @@ def resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pi
 
 def system(server: Dest, kind: str, request: Any = None, timeout: float | None = 5.0) -> Any:
     """A request of the ``sys`` protocol; as ``call`` otherwise."""
-    me = current()
+    me = waiter(f"sys.{kind}")
     pid = resolve(me, server, request, timeout) if type(server) is not Pid else server
     if pid == me.pid:
         raise CallExit("calling_self", ("sys", kind, (server, request)))
@@ -351,20 +266,22 @@ def system(server: Dest, kind: str, request: Any = None, timeout: float | None =
     tag = next(me.node.numbers)
     me.reply = NO_REPLY
     me.call_tag = tag
-    me.call_to = pid
+    me.call_to = (tag, pid)
     ref = Ref(made.started, made.node, made.bits, tag, made.number)
     me.node.send_signal(me, CallSignal(made, pid, ref, kind, request))
-    ok, value = _await_reply(me, timeout, lambda: cancel_call(me, pid, tag))
+    ok, value = await_reply(me, timeout, lambda: give_up(me, pid, tag))
     if ok:
         return value
-    if value is _TIMED_OUT:
+    if value is TIMED_OUT:
         raise CallTimeout("timeout", ("sys", kind, (server, request)))
     raise CallExit(value, ("sys", kind, (server, request)))
 
 
 def cast(server: Dest, request: Any) -> None:
     """Send a request without an answer; a missing server is not an error."""
-    me = HERE.proc or current()
+    me = HERE.proc
+    if me is None or me.sched is None:
+        me = current()
     node = me.node
     if type(server) is Pid:
         target = node.procs.get(server)
@@ -419,8 +336,9 @@ def stop(server: Dest, reason: Any = NORMAL, timeout: float | None = None) -> No
     """End a server with ``reason``, through its ``terminate``; returns when it is gone.
 
     Raises ``CallExit``: "noproc", "calling_self", the real reason if it ended with
-    another one, or ``CallTimeout``.
+    another one, or ``CallTimeout``. In a coroutine it raises ``WouldBlockLoop``.
     """
+    waiter("gen_server.stop")
     if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
         raise BadArgument(f"timeout={timeout!r}; expected seconds of at least 0, or None")
     request = ("gen_server", "stop", (server, reason, timeout))
@@ -462,27 +380,53 @@ def multi_call(
     """
     from otpy.runtime import process
 
-    wanted = _all_nodes() if nodes is None else nodes
-    box = process.alias()
+    waiter("gen_server.multi_call")
+    asked = MultiCall(name, request, nodes, timeout)
+    while asked.waits:
+        asked.take(process.receive(tuple, where=asked.is_answer))
+    process.unalias(asked.box)
+    return asked.result()
 
-    def ask(node: str) -> None:
-        try:
-            outcome: tuple[bool, Any] = (True, call(At(name, node), request, timeout))
-        except CallExit as error:
-            outcome = (False, error.reason)
-        process.send(box, (box, node, outcome))
 
-    for node in wanted:
-        process.spawn(ask, node, green=True)
-    answers: dict[str, tuple[bool, Any]] = {}
-    while len(answers) < len(set(wanted)):
-        _, node, outcome = process.receive(
-            tuple, where=lambda item: len(item) == 3 and item[0] == box
-        )
-        answers[node] = outcome
-    process.unalias(box)
-    good = [(node, answers[node][1]) for node in wanted if answers[node][0]]
-    return good, [node for node in wanted if not answers[node][0]]
+class MultiCall:
+    """The calls of one ``multi_call``, each in a process of its own, and their answers."""
+
+    def __init__(
+        self, name: str | type, request: Any, nodes: list[str] | None, timeout: float | None
+    ) -> None:
+        from otpy.runtime import process
+
+        self.nodes = _all_nodes() if nodes is None else nodes
+        self.answers: dict[str, tuple[bool, Any]] = {}
+        self.box = box = process.alias()
+
+        def ask(node: str) -> None:
+            try:
+                outcome: tuple[bool, Any] = (True, call(At(name, node), request, timeout))
+            except CallExit as error:
+                outcome = (False, error.reason)
+            process.send(box, (box, node, outcome))
+
+        for node in self.nodes:
+            process.spawn(ask, node, green=True)
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is missing."""
+        return len(self.answers) < len(set(self.nodes))
+
+    def is_answer(self, item: tuple[Any, ...]) -> bool:
+        """Whether a message is one of the answers."""
+        return len(item) == 3 and item[0] == self.box
+
+    def take(self, answer: tuple[Any, ...]) -> None:
+        """One answer has come."""
+        self.answers[answer[1]] = answer[2]
+
+    def result(self) -> tuple[list[tuple[str, Any]], list[str]]:
+        """What ``multi_call`` returns."""
+        good = [(node, self.answers[node][1]) for node in self.nodes if self.answers[node][0]]
+        return good, [node for node in self.nodes if not self.answers[node][0]]
 
 
 __all__ = [

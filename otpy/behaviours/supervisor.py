@@ -23,7 +23,7 @@ from otpy.machines.restart import (
     is_demotion,
 )
 from otpy.runtime import process
-from otpy.runtime._current import current
+from otpy.runtime._current import current, waiter
 from otpy.runtime.body import reason_of
 from otpy.runtime.process import Dest
 from otpy.terms.errors import (
@@ -361,30 +361,43 @@ def start_link(
 
     Raises ``BadFlags``, ``BadChildSpec``, ``AlreadyStarted`` or ``StartError``; the reason
     of a child that does not start is ("shutdown", ("failed_to_start_child", id, why)).
+    In a coroutine it raises ``WouldBlockLoop``, as every function here that asks a supervisor.
     """
+    waiter("supervisor.start_link")
+    driver, start = plan(
+        children,
+        arg,
+        green,
+        strategy=strategy,
+        max_restarts=max_restarts,
+        max_seconds=max_seconds,
+        auto_shutdown=auto_shutdown,
+    )
+    return gen_server.start_link(driver, start, name=name)
+
+
+def plan(
+    children: list[Any] | tuple[Any, ...] | type[Supervisor], arg: Any, green: bool, **flags: Any
+) -> tuple[type[GenServer[Restarts]], Any]:
+    """The server behind a supervisor, and what it is started with; ``flags`` as for ``init``."""
     if isinstance(children, type):
         if not issubclass(children, Supervisor):
             raise BadFlags(
                 ("not_a_supervisor", children), f"{children!r} is not a Supervisor class"
             )
         driver = _GreenDriver if green or children.kind == "green" else _Driver
-        return gen_server.start_link(driver, (children, arg), name=name)
-    flags = init(
-        children,
-        strategy=strategy,
-        max_restarts=max_restarts,
-        max_seconds=max_seconds,
-        auto_shutdown=auto_shutdown,
-    )
-    return gen_server.start_link(_GreenDriver if green else _Driver, (None, flags), name=name)
+        return driver, (children, arg)
+    return _GreenDriver if green else _Driver, (None, init(children, **flags))
 
 
 def _ask(supervisor: Dest, *request: Any) -> Any:
+    waiter(f"supervisor.{request[0]}")
     answer: Any = gen_server.call(supervisor, request, timeout=None)
     return answer
 
 
-def _done(answer: tuple[bool, Any]) -> Any:
+def done(answer: tuple[bool, Any]) -> Any:
+    """The value of a supervisor's answer; raises what a refusal stands for."""
     ok, value = answer
     if ok:
         return value
@@ -397,7 +410,8 @@ def _done(answer: tuple[bool, Any]) -> Any:
     raise ChildError(value)
 
 
-def _started(value: Any) -> Any:
+def started(value: Any) -> Any:
+    """What a function that starts a child returns."""
     pid, info = value
     return pid if info is None else (pid, info)
 
@@ -420,27 +434,27 @@ def start_child(supervisor: Dest, child: Any) -> Any:
     Raises ``AlreadyStarted`` (the id runs), ``ChildError("already_present")``,
     ``StartError`` or ``BadChildSpec``.
     """
-    return _started(_done(_ask(supervisor, "start_child", child_spec(child))))
+    return started(done(_ask(supervisor, "start_child", child_spec(child))))
 
 
 def terminate_child(supervisor: Dest, child_id: Any) -> None:
     """Stop a child; its spec stays, unless it is temporary. ``ChildError("not_found")``."""
-    _done(_ask(supervisor, "terminate_child", child_id))
+    done(_ask(supervisor, "terminate_child", child_id))
 
 
 def restart_child(supervisor: Dest, child_id: Any) -> Any:
     """Start a stopped child. ``ChildError``: "running", "restarting" or "not_found"."""
-    return _started(_done(_ask(supervisor, "restart_child", child_id)))
+    return started(done(_ask(supervisor, "restart_child", child_id)))
 
 
 def delete_child(supervisor: Dest, child_id: Any) -> None:
     """Forget a stopped child. ``ChildError``: "running", "restarting" or "not_found"."""
-    _done(_ask(supervisor, "delete_child", child_id))
+    done(_ask(supervisor, "delete_child", child_id))
 
 
 def get_childspec(supervisor: Dest, child_id: Any) -> ChildSpec:
     """A child's specification. ``ChildError("not_found")``."""
-    spec: ChildSpec = _done(_ask(supervisor, "get_childspec", child_id))
+    spec: ChildSpec = done(_ask(supervisor, "get_childspec", child_id))
     return spec
 
 
@@ -452,6 +466,7 @@ def get_callback_module(supervisor: Dest) -> type:
 
 def stop(supervisor: Dest, reason: Any = "normal", timeout: float | None = None) -> None:
     """Stop it: its children get "shutdown", it ends with ``reason``."""
+    waiter("supervisor.stop")
     gen_server.stop(supervisor, reason, timeout)
 
 

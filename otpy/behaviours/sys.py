@@ -1,9 +1,13 @@
-"""Looking into a running behaviour: OTP's ``sys``. Every function may raise ``CallExit``."""
+"""Looking into a running behaviour: OTP's ``sys``.
+
+Every function may raise ``CallExit``, and raises ``WouldBlockLoop`` in a coroutine.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 from otpy.behaviours.gen_server import stop, system
+from otpy.runtime._current import waiter
 from otpy.runtime.process import Dest
 
 
@@ -59,4 +63,5 @@ def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> An
 
 def terminate(server: Dest, reason: Any, timeout: float | None = None) -> None:
     """Stop it with ``reason``."""
+    waiter("sys.terminate")
     stop(server, reason, timeout)

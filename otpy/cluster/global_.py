@@ -28,7 +28,7 @@ from otpy.machines.global_ import (
     Watch,
 )
 from otpy.runtime import process
-from otpy.runtime._current import current, current_or_none
+from otpy.runtime._current import check_may_wait, current, current_or_none
 from otpy.runtime.mail import From
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegistered, ReceiveTimeout
@@ -242,6 +242,7 @@ def start(node: Node) -> None:
     """Start the global name server of a node; twice is once."""
     if "global" in node.name_services:
         return
+    check_may_wait("global_.start")
     service = GlobalNames(node)
     here = current_or_none()
     with nullcontext() if here is not None and here.node is node else node.attached():
@@ -276,6 +277,7 @@ def register_name(name: Any, pid: Pid, resolve: Resolver = DEFAULT) -> bool:
     Visible on every connected node when it returns True; False when the name, or the
     process, is taken. ``resolve`` decides after a netsplit. Raises ``NotAName``.
     """
+    check_may_wait("global_.register_name")
     if not isinstance(pid, Pid):
         raise BadArgument(f"register_name({name!r}, {pid!r}): expected a Pid")
     return _service().register_name(_key(name), pid, _check_resolver(resolve))
@@ -283,11 +285,13 @@ def register_name(name: Any, pid: Pid, resolve: Resolver = DEFAULT) -> bool:
 
 def re_register_name(name: Any, pid: Pid, resolve: Resolver = DEFAULT) -> bool:
     """As ``register_name``, replacing whoever has the name."""
+    check_may_wait("global_.re_register_name")
     return _service().register_name(_key(name), pid, _check_resolver(resolve), force=True)
 
 
 def unregister_name(name: Any) -> None:
     """Free a name; an unknown one is fine."""
+    check_may_wait("global_.unregister_name")
     _service().unregister_name(_key(name))
 
 
@@ -326,6 +330,7 @@ def set_lock(
 
     The same requester may take it again. Tried ``retries`` more times, with random waits.
     """
+    check_may_wait("global_.set_lock")
     resource, requester = _checked_lock(lock)
     wait = FIRST_WAIT
     while True:
@@ -375,6 +380,7 @@ def _unlock_all(places: list[str], resource: Any, requester: Any) -> None:
 
 def del_lock(lock: LockId, nodes: list[str] | None = None) -> None:
     """Give a lock back; once, however often it was set."""
+    check_may_wait("global_.del_lock")
     resource, requester = _checked_lock(lock)
     _unlock_all(sorted(nodes if nodes is not None else _all()), resource, requester)
 
@@ -386,6 +392,7 @@ def trans(
     retries: int | float = float("inf"),
 ) -> Any:
     """``fun()`` under the lock; "aborted" if it was not to be had."""
+    check_may_wait("global_.trans")
     if not set_lock(lock, nodes, retries):
         return "aborted"
     try:
@@ -396,6 +403,7 @@ def trans(
 
 def sync() -> None:
     """Return when this node and every connected one know each other's names."""
+    check_may_wait("global_.sync")
     for node in _all():
         try:
             gen_server.call(At(SERVER, node), ("sync",), None)

@@ -11,7 +11,8 @@
 | D     | signals                                                            |
 """
 
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -37,15 +38,13 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
         """The life of the node that speaks."""
         return Creation(self.started, self.name, self.bits)
 
-    def refusal(self, me: str) -> str:
-        """Why node ``me`` does not want it; empty if it does."""
-        if self.version != PROTOCOL:
-            return f"{me} speaks protocol {PROTOCOL}, you speak {self.version}"
-        if self.wanted != me:
-            return f"this is {me}, not {self.wanted}"
-        if self.name == me:
-            return f"{self.name} is this node's own name"
-        return ""
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a node is not wanted; it is told so."""
+
+    name: str
+    why: str
 
 
 class Ack(msgspec.Struct, frozen=True, array_like=True):
@@ -60,6 +59,23 @@ def hello(me: Creation, address: str, wanted: str) -> bytes:
     """The H frame of a node that looks for ``wanted``."""
     words = Hello(PROTOCOL, me.node, me.started, me.bits, address, wanted)
     return b"H" + msgspec.msgpack.encode(words)
+
+
+def read_hello(data: bytes, me: str) -> Hello | Refusal:
+    """What came in an H frame at node ``me``."""
+    try:
+        # The version and the name stand first in the hello of every version.
+        version, name, *_ = msgspec.msgpack.decode(data, type=list[Any])
+        if version != PROTOCOL:
+            return Refusal(str(name), f"{me} speaks protocol {PROTOCOL}, {name} speaks {version}")
+        heard = msgspec.msgpack.decode(data, type=Hello)
+    except ValueError as error:  # msgspec's are such, and so is an array of one
+        return Refusal("a stranger with the right cookie", f"no proper hello: {error}")
+    if heard.wanted != me:
+        return Refusal(heard.name, f"this is {me}, not {heard.wanted}")
+    if heard.name == me:
+        return Refusal(heard.name, f"{me} is this node's own name")
+    return heard
 
 
 def ack(rid: bytes, me: Creation) -> bytes:

@@ -46,6 +46,7 @@ class Mesh:
         self.peers: dict[str, Peer] = {}
         self.by_rid: dict[bytes, Peer] = {}
         self.refused: dict[str, None] = {}
+        self.turned_away: dict[str, str] = {}  # whose hello was refused, and why: said once
         self.connected: dict[str, Peer] = {}
         self.up: dict[str, Link] = {}  # the links of the connected
         self.early: deque[tuple[str, Signal, bytes]] = deque()
@@ -148,7 +149,7 @@ class Mesh:
             peer.wanted.append(done)
             peer.trying = False  # do not wait for the next attempt
             self._try(peer)
-            self.wire.later(PATIENCE, lambda: peer.tell(False))
+            self.wire.later(PATIENCE, lambda: _give_up(peer, done))
 
         self.wire.soon(begin)
 
@@ -311,16 +312,11 @@ class Mesh:
             self._end(peer, "bye")
 
     def _heard_hello(self, rid: bytes, data: bytes) -> None:
-        heard = hello.read(data, hello.Hello)
-        if isinstance(heard, str):
-            LOG.warning("a connection with the right cookie said no proper hello: %s", heard)
+        heard = hello.read_hello(data, self.node.name)
+        if isinstance(heard, hello.Refusal):
+            self._turn_away(rid, heard)
             return
         name, creation = heard.name, heard.creation
-        refusal = heard.refusal(self.node.name)
-        if refusal:
-            LOG.warning("refused %r: %s", name, refusal)
-            self.wire.answer(rid, b"R" + refusal.encode())
-            return
         if name in self.refused:
             self.wire.answer(rid, b"B")
             return
@@ -357,6 +353,12 @@ class Mesh:
                 peer = self.peers.get(name) or self._peer(name, address)
                 peer.told = True
                 self._try(peer)
+
+    def _turn_away(self, rid: bytes, refusal: hello.Refusal) -> None:
+        self.wire.answer(rid, b"R" + refusal.why.encode())
+        if self.turned_away.get(refusal.name) != refusal.why:
+            self.turned_away[refusal.name] = refusal.why
+            LOG.warning("%s refused %s: %s", self.node.name, refusal.name, refusal.why)
 
     def came_back(self, link: Link, data: bytes) -> None:
         """A frame on one of our DEALERs."""
@@ -425,6 +427,7 @@ class Mesh:
             self._try(peer)
         else:
             self._give_up_waiting(peer)
+            peer.tell(False)
 
     def _give_up_waiting(self, peer: Peer) -> None:
         waiting, peer.waiting = peer.waiting, deque()
@@ -462,6 +465,7 @@ class Mesh:
         assert link is not None
         peer.backoff.reset()
         peer.complained = False
+        self.turned_away.pop(peer.name, None)
         LOG.info("%s: %s is up", self.node.name, peer.name)
         self._tell_members(peer, link)
         waiting, peer.waiting = peer.waiting, deque()
@@ -479,6 +483,12 @@ class Mesh:
 
 def _too_large(data: bytes) -> NotSendable:
     return NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
+
+
+def _give_up(peer: Peer, done: Callable[[bool], None]) -> None:
+    if done in peer.wanted:  # else it has been told, and others wait since
+        peer.wanted.remove(done)
+        done(False)
 
 
 def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -> bool:

@@ -1,13 +1,19 @@
 """Which process runs here: of this thread, or of this coroutine."""
 
+import asyncio
 import threading
 from collections import deque
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from otpy.terms.errors import WouldBlockLoop
+
 if TYPE_CHECKING:
     from otpy.runtime.record import Process
     from otpy.runtime.scheduler import Scheduler
+    from otpy.runtime.tasks import TaskProcess
+
+running_loop = asyncio._get_running_loop
 
 
 class _Here(threading.local):
@@ -17,12 +23,18 @@ class _Here(threading.local):
 
 
 HERE = _Here()
-IN_TASK: ContextVar["Process | None"] = ContextVar("otpy_process", default=None)
+IN_TASK: "ContextVar[TaskProcess | None]" = ContextVar("otpy_process", default=None)
 
 
 def current_or_none() -> "Process | None":
     """The current process, or None outside any."""
-    return HERE.proc or IN_TASK.get()
+    proc = HERE.proc
+    if proc is None or proc.sched is None:
+        # The loop may run on a thread that is a process itself: its tasks are not that one.
+        task = IN_TASK.get()
+        if task is not None and (proc is None or running_loop() is task.loop):
+            return task
+    return proc
 
 
 def current() -> "Process":
@@ -30,7 +42,7 @@ def current() -> "Process":
 
     Raises ``ProcessExit`` in a body whose process is dead.
     """
-    proc = HERE.proc or IN_TASK.get()
+    proc = current_or_none()
     if proc is None:
         from otpy.runtime._default import implicit_process
 
@@ -38,3 +50,54 @@ def current() -> "Process":
     if not proc.alive:
         proc.raise_dead()
     return proc
+
+
+def waiter(what: str) -> "Process":
+    """As ``current``, for ``what``, a function that waits: ``"gen_server.call"``.
+
+    Raises ``WouldBlockLoop`` where waiting would block an event loop, before a process is made.
+    """
+    me = HERE.proc
+    if me is None or me.sched is None:
+        check_may_wait(what)
+        return current()
+    if not me.alive:
+        me.raise_dead()
+    return me
+
+
+def may_wait() -> bool:
+    """Whether what runs here may block its thread, as far as event loops go."""
+    me = HERE.proc
+    if me is not None and me.sched is not None:
+        return True
+    return running_loop() is None and (me is not None or IN_TASK.get() is None)
+
+
+def check_may_wait(what: str) -> None:
+    """Raise ``WouldBlockLoop``, naming the function of ``aio`` that does what ``what`` does."""
+    if may_wait():
+        return
+    task = IN_TASK.get()
+    if running_loop() is None:
+        raise WouldBlockLoop(
+            f"{what}: this thread works for {task and task.pid!r}, which lives on an event loop "
+            "and cannot wait here; start the work with await aio.blocking(fn, ...): then it is "
+            "a process of its own"
+        )
+    raise WouldBlockLoop(
+        f"{what} would block the event loop of this thread; use {_instead_of(what)}"
+    )
+
+
+def _instead_of(what: str) -> str:
+    module, _, function = what.partition(".")
+    if module == "global_":
+        # A lock belongs to the process that took it, and ends with it.
+        doing = "trans" if function in ("set_lock", "del_lock") else function
+        return f"await aio.blocking(global_.{doing}, ...)"
+    if what == "process.await_coroutine":
+        return "await and the coroutine itself"
+    if module in ("supervisor", "sys"):
+        return f"await aio.{what}(...)"
+    return f"await aio.{function}(...)"

@@ -222,7 +222,8 @@ def _on_loop(loop: asyncio.AbstractEventLoop, fn: Callable[[], None]) -> None:
 
 def check_may_block() -> None:
     """Raise ``WouldBlockLoop`` on the thread of a running event loop."""
-    if HERE.proc is None and asyncio._get_running_loop() is not None:
+    me = HERE.proc
+    if (me is None or me.sched is None) and asyncio._get_running_loop() is not None:
         raise WouldBlockLoop(
             "waiting for a pykka.Future would block the event loop of this thread; "
             "use ask(..., block=False) and await the future"

@@ -12,6 +12,7 @@ from typing import Any, Self
 from otpy.runtime._current import HERE
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
+from otpy.runtime.node_monitors import NodeMonitors
 from otpy.runtime.pool import Pool
 from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock, system_entropy
 from otpy.runtime.record import Effects, NodeGone, Process, Server, absent
@@ -66,6 +67,7 @@ class Node:
         self.peers: dict[str, Creation] = {}
         self.peer_users: dict[str, dict[Pid, None]] = {}
         self.node_watchers: dict[Pid, int] = {}
+        self.node_monitors = NodeMonitors()
         self.orphans: dict[Pid, Process] = {}
         self.pool = Pool(f"otpy-blocking-{name}")
         self.system_process: Pid | None = None
@@ -190,6 +192,9 @@ class Node:
         if proc.peers is not None:
             for peer in proc.peers:
                 self.peer_users.get(peer, {}).pop(proc.pid, None)
+        self.node_watchers.pop(proc.pid, None)
+        if self.node_monitors.table:
+            self.node_monitors.forget(proc.pid)
         if isinstance(proc, ThreadProcess) and proc.actor is not None:
             self.orphans[proc.pid] = proc
 
@@ -347,7 +352,11 @@ class Node:
         self._tell_watchers(NodeUp(creation.node))
 
     def peer_down(self, creation: Creation, reason: Any) -> None:
-        """A session ended; everything that came in it has been handed in."""
+        """A session ended; everything that came in it has been handed in.
+
+        What hangs on it breaks first: a process hears of the node after every ``Down`` and
+        ``Exit`` of it, since what is brought to one process keeps its order.
+        """
         self.peers.pop(creation.node, None)
         for pid in list(self.peer_users.pop(creation.node, {})):
             proc = self.procs.get(pid)
@@ -356,14 +365,23 @@ class Node:
                     proc.peers.pop(creation.node, None)
                 proc.submit(NodeGone(pid, creation.node))
         self.events.emit("node_down", node=creation.node, reason=reason)
-        self._tell_watchers(NodeDown(creation.node, reason))
+        down = NodeDown(creation.node, reason)
+        for pid, times in self.node_monitors.take(creation.node):
+            self._tell(pid, down, times)
+        self._tell_watchers(down)
+
+    def peer_unreachable(self, peer: str, pid: Pid, number: int) -> None:
+        """A node could not be reached, for the sake of a process's monitor of that number."""
+        if self.node_monitors.drop(peer, pid, number):
+            self._tell(pid, NodeDown(peer, "connection_setup_failed"))
 
     def _tell_watchers(self, message: NodeUp | NodeDown) -> None:
         for pid, times in list(self.node_watchers.items()):
-            proc = self.procs.get(pid)
-            if proc is None:
-                self.node_watchers.pop(pid, None)
-                continue
+            self._tell(pid, message, times)
+
+    def _tell(self, pid: Pid, message: NodeUp | NodeDown, times: int = 1) -> None:
+        proc = self.procs.get(pid)
+        if proc is not None:
             for _ in range(times):
                 proc.put(message)
 

@@ -3,21 +3,27 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from otpy.runtime._current import current
-from otpy.runtime.locked import LockedProcess
+from otpy.runtime._current import waiter
 from otpy.runtime.record import NO_REPLY, REPLY, Process
 from otpy.terms.pid import Ref
 from otpy.terms.signals import ReplySignal
+
+if TYPE_CHECKING:
+    from otpy.runtime.node import Node
+    from otpy.runtime.tasks import TaskProcess
 
 T = TypeVar("T")
 
 
 def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Run ``fn`` on a pool thread while the process waits; its result, or what it raised."""
-    me = current()
-    if isinstance(me, LockedProcess) and me.kind == "thread":
+    """Run ``fn`` on a pool thread while the process waits; its result, or what it raised.
+
+    Raises ``WouldBlockLoop`` in a coroutine.
+    """
+    me = waiter("process.blocking")
+    if me.kind == "thread":
         return fn(*args, **kwargs)
     context = contextvars.copy_context()
 
@@ -28,8 +34,11 @@ def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 
 def await_coroutine(coro: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the node's asyncio loop while the current process waits."""
-    me = current()
+    """Run a coroutine on the node's asyncio loop while the current process waits.
+
+    Raises ``WouldBlockLoop`` in a coroutine, and leaves ``coro`` as it is.
+    """
+    me = waiter("process.await_coroutine")
     loop = me.node.loop
 
     def begin(done: Callable[[Callable[[], T]], None]) -> None:
@@ -39,14 +48,24 @@ def await_coroutine(coro: Coroutine[Any, Any, T]) -> T:
     return outside(me, begin)
 
 
-def outside(me: Process, begin: Callable[[Callable[[Callable[[], T]], None]], None]) -> T:
+Begin = Callable[[Callable[[Callable[[], T]], None]], None]
+
+
+def outside(me: Process, begin: Begin[T]) -> T:
     """Wait, as the current process, for work done elsewhere.
 
     ``begin(done)`` starts it; whoever finishes it calls ``done(result)``, from any
     thread; ``result()`` gives the value or raises.
     """
-    node = me.node
-    tag = next(node.numbers)
+    start_outside(me, begin)
+    while me.reply is None:
+        me.park(REPLY, None)
+    return outcome_outside(me, begin)
+
+
+def start_outside(me: Process, begin: Begin[T]) -> None:
+    """Start work done elsewhere: ``me.reply`` is there when it has been done."""
+    tag = next(me.node.numbers)
     me.reply = NO_REPLY
     me.call_tag = tag
     ref = Ref(me.pid.started, me.pid.node, me.pid.bits, tag, me.pid.number)
@@ -59,11 +78,42 @@ def outside(me: Process, begin: Callable[[Callable[[Callable[[], T]], None]], No
         me.submit(ReplySignal(me.pid, ref, True, value))
 
     begin(done)
-    while me.reply is None:
-        me.park(REPLY, None)
-    ok, value = me.reply[1]
-    me.reply = None
+
+
+def outcome_outside(me: Process, _begin: Begin[T]) -> T:
+    """What ``start_outside(me, begin)`` led to: the value, or it raises."""
+    reply, me.reply = me.reply, None
+    assert reply is not None
+    ok, value = reply[1]
     if not ok:
         raise value
     result: T = value
     return result
+
+
+async def outside_later(me: "TaskProcess", begin: Begin[T]) -> T:
+    """``outside`` for a process that is a task."""
+    start_outside(me, begin)
+    try:
+        while me.reply is None:
+            await me.wait(REPLY, None)
+    except asyncio.CancelledError:
+        with me.owned:
+            me.call_tag = 0
+        me.reply = None
+        raise
+    return outcome_outside(me, begin)
+
+
+def apart(node: "Node", fn: Callable[[], T]) -> Begin[T]:
+    """To run ``fn`` outside, on a pool thread that is a process of its own meanwhile."""
+    context = contextvars.copy_context()
+
+    def work() -> T:
+        with node.attached():
+            return fn()
+
+    def begin(done: Callable[[Callable[[], T]], None]) -> None:
+        node.pool.submit(lambda: done(lambda: context.run(work)))
+
+    return begin

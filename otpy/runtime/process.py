@@ -5,11 +5,10 @@ process on the default node. Time is float seconds. In a process that has been
 ended from outside, each of them raises ``ProcessExit``.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, overload
 
-from otpy.runtime._current import HERE, current
+from otpy.runtime._current import HERE, current, may_wait, waiter
 from otpy.runtime.actor_refs import actor_ref as actor_ref
 from otpy.runtime.outside import await_coroutine as await_coroutine
 from otpy.runtime.outside import blocking as blocking
@@ -17,6 +16,7 @@ from otpy.runtime.outside import outside
 from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server, SpawnRequest
 from otpy.runtime.reports import initial_call
 from otpy.runtime.scheduler import GreenProcess
+from otpy.runtime.spawning import check_function, kind_of
 from otpy.runtime.spawning import spawn_request as spawn_request
 from otpy.terms.errors import (
     BadArgument,
@@ -107,7 +107,7 @@ def _matches(item: Any, types: tuple[type, ...], where: Callable[[Any], bool] | 
 def scan(
     proc: Process, seen: int, types: tuple[type, ...], where: Callable[[Any], bool] | None
 ) -> tuple[bool, Any, int]:
-    """Take the first match behind the ``seen`` items looked at: found, the item, looked at now."""
+    """Look for a message from the place ``seen`` on: whether it was there, it, where to go on."""
     mailbox = proc.mailbox
     while seen < len(mailbox):
         item = mailbox[seen]
@@ -127,11 +127,12 @@ def receive(
     """Take the first message that is of one of ``types`` and satisfies ``where``.
 
     Waits ``timeout`` seconds, for ever if None; 0 looks once. Messages that do
-    not match stay where they are, in order. Raises ``ReceiveTimeout``.
+    not match stay where they are, in order. Raises ``ReceiveTimeout``, and in a coroutine
+    ``WouldBlockLoop`` unless ``timeout`` is 0.
     """
-    proc = current()
     if timeout is not None:
         check_seconds("timeout", timeout)
+    proc = current() if timeout == 0 else waiter("process.receive")
     deadline = None if timeout is None else proc.node.clock.now() + timeout
     seen = 0
     while True:
@@ -145,16 +146,19 @@ def receive(
 
 
 def sleep(seconds: float) -> None:
-    """Wait ``seconds`` (``float("inf")`` for ever); messages stay in the mailbox."""
+    """Wait ``seconds`` (``float("inf")`` for ever); messages stay in the mailbox.
+
+    Raises ``WouldBlockLoop`` in a coroutine.
+    """
     check_seconds("seconds", seconds)
-    proc = current()
+    proc = waiter("process.sleep")
     deadline = proc.node.clock.now() + seconds
     while proc.node.clock.now() < deadline:
         proc.park(REPLY, deadline if seconds != float("inf") else None)
 
 
 def check_seconds(what: str, value: object) -> None:
-    """Raises ``BadArgument`` unless the argument ``what`` is a number of at least 0."""
+    """Raise ``BadArgument`` unless ``value`` is a number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
 
@@ -192,11 +196,9 @@ def spawn(
 
     Returns its pid, with ``monitor=True`` the pid and the monitor's reference.
     """
-    if not callable(fn):
-        raise BadArgument(f"spawn({fn!r}): expected a function")
-    kind = "async" if inspect.iscoroutinefunction(fn) else "green" if green else "thread"
+    check_function("spawn", fn)
     me = current()
-    proc, ref = launch(me, kind, fn, args, link=link, monitor=monitor, name=name)
+    proc, ref = launch(me, kind_of(fn, green), fn, args, link=link, monitor=monitor, name=name)
     return proc.pid if ref is None else (proc.pid, ref)
 
 
@@ -494,7 +496,8 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
         with target.owned:
             return {item: INFO[item](target) for item in items or INFO} if target.alive else None
 
-    if isinstance(proc, GreenProcess) and HERE.sched is not proc.sched and me.kind == "thread":
+    elsewhere = HERE.sched is not proc.sched and me.kind == "thread"
+    if isinstance(proc, GreenProcess) and elsewhere and may_wait():
         # Asked on its scheduler's thread, so that what was sent before is there.
         sched = proc.sched
 

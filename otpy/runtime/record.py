@@ -156,7 +156,7 @@ class Process:
         self.waiting = RUNNING
         self.deadline: float | None = None
         self.call_tag = 0
-        self.call_to: Pid | At | None = None
+        self.call_to: tuple[int, Pid | At] | None = None  # a call's tag, and who is called
         self.reply: tuple[bool, Any] | None = None
         self.handling: From | None = None
         self.deferred: dict[int, From] | None = None
@@ -379,8 +379,9 @@ class Process:
             self._on_down(DownSignal(self.pid, ref, NOCONNECTION))
         for ref in [ref for ref, by in (self.monitored_by or {}).items() if by[0].node == peer]:
             del self.monitored_by[ref]  # type: ignore[union-attr]  # not None: it had items
-        if self.call_tag and self.call_to is not None and self.call_to.node == peer:
-            self.take_reply(self.call_tag, False, ("nodedown", peer))
+        # Only if it is the call that waits now: one that was faster leaves its mark behind.
+        if self.call_to is not None and self.call_to[1].node == peer:
+            self.take_reply(self.call_to[0], False, ("nodedown", peer))
         return effects
 
     def die(self, reason: Any) -> Effects:

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 SPAWNER = "spawn"  # what stands for the name in a spawn signal's address
 
 
+def check_function(what: str, fn: object) -> None:
+    """Raise ``BadArgument`` unless ``fn`` can be the body of a process."""
+    if not callable(fn):
+        raise BadArgument(f"{what}({fn!r}): expected a function")
+
+
+def kind_of(fn: Callable[..., Any], green: bool) -> str:
+    """How a process with this body runs: "async", "green" or "thread"."""
+    return "async" if inspect.iscoroutinefunction(fn) else "green" if green else "thread"
+
+
 def spawn_request(
     fn: Callable[..., Any],
     *args: Any,
@@ -34,16 +45,15 @@ def spawn_request(
     loaded there; else the process ends at once with ("undef", text). Raises
     ``BadArgument`` and ``NotSendable``: ``erlang:spawn_request``.
     """
-    if not callable(fn):
-        raise BadArgument(f"spawn_request({fn!r}): expected a function")
+    check_function("spawn_request", fn)
     me = current()
     here = me.node
     place = node if node is not None else here.name
     if not isinstance(place, str) or place.count("@") != 1:
         raise BadArgument(f"node={place!r}; expected 'name@host'")
-    kind = "async" if inspect.iscoroutinefunction(fn) else "green" if green else "thread"
     ref = here.new_ref(me.pid.number)
     dest = At(SPAWNER, place)
+    kind = kind_of(fn, green)
     with me.owned:
         if me.monitors is None:
             me.monitors = {}

@@ -50,10 +50,8 @@ class TaskProcess(LockedProcess):
             self.wake()
 
     def park(self, mode: int, deadline: float | None, seen: int = 0) -> None:
-        raise WouldBlockLoop(
-            f"{self.pid!r} runs on an event loop, which this call would block; "
-            "await the function of the same name in otpy.aio instead"
-        )
+        # What may wait asks before it does anything: only a foreign wait gets here.
+        raise WouldBlockLoop(f"{self.pid!r} runs on an event loop, which this would block")
 
     async def wait(self, mode: int, deadline: float | None, seen: int = 0) -> None:
         """What ``park`` is elsewhere."""

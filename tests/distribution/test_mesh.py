@@ -1,6 +1,7 @@
 """The mesh over ZeroMQ, between fake nodes that write down what they are told."""
 
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -14,8 +15,10 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from otpy.distribution.directory import Directory, Entry
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.start import start_mesh
+from otpy.machines.session import PROTOCOL
 from otpy.terms.errors import AddressInUse, NodeNameTaken, NotSendable
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import DownSignal, ExitSignal, Signal, SpawnedSignal
@@ -256,3 +259,83 @@ def test_a_killed_process_is_seen_through_its_closed_connection(join: Join, tmp_
         began = time.monotonic()
         eventually(lambda: a.got("down"))
         assert time.monotonic() - began < 1.0  # ticks would take ten
+
+
+NEWER = """
+import sys
+from otpy.distribution import hello
+from otpy.distribution.start import start_mesh
+from tests.distribution.fakes import FakeNode
+hello.PROTOCOL += 1
+node = FakeNode("c@127.0.0.1")
+start_mesh(node, cookie="cookie of the tests", directory=sys.argv[1])
+sys.stdin.readline()
+print(node.log, node.router.nodes())
+"""
+
+
+def test_a_node_of_another_protocol_is_refused_and_said_so_on_both_sides(
+    join: Join, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="otpy.mesh")
+    a, b = join(A), join(B)
+    ours, theirs = PROTOCOL, PROTOCOL + 1
+    with subprocess.Popen(
+        [sys.executable, "-c", NEWER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as newer:
+        assert newer.stderr is not None
+        # Each side refuses the other's hello, and hears why its own was refused.
+        said = sorted(newer.stderr.readline().strip().split(" at tcp:")[0] for _ in range(4))
+        assert said == [f"{C} -> {A}", f"{C} -> {B}"] + [
+            f"{C} refused {name}: {C} speaks protocol {theirs}, {name} speaks {ours}"
+            for name in (A, B)
+        ]
+        heard = [
+            f"{name} refused {C}: {name} speaks protocol {ours}, {C} speaks {theirs}"
+            for name in (A, B)
+        ]
+        why = f"refused: {C} speaks protocol {theirs}, {A} speaks {ours}"
+        eventually(lambda: all(caplog.text.count(line) == 1 for line in [*heard, why]))
+        assert not a.router.connect(C, 0.3)  # it tries again and again, and says no more
+        assert all(caplog.text.count(line) == 1 for line in [*heard, why])
+        a.send(b.pid(), "still here")
+        assert eventually(b.got) == ["still here"]
+        rest, errors = newer.communicate("go\n", timeout=10)
+    assert (rest, errors) == ("[] []\n", "")
+    assert a.log == [("up", B)]
+
+
+def test_one_who_waits_for_a_node_has_all_the_patience(
+    join: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otpy.distribution.mesh.PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        Directory(tmp_path).add(Entry(C, "127.0.0.1", deaf.getsockname()[1], os.getpid()))
+        a = join(A)
+        told: dict[str, float] = {}
+
+        def wait(who: str) -> None:
+            def hear(_connected: bool) -> None:
+                told[who] = time.monotonic()
+
+            a.router.reach(C, hear)
+
+        wait("first")
+        second = threading.Timer(0.2, wait, ("second",))
+        second.start()
+        eventually(lambda: len(told) == 2)
+        assert told["second"] - told["first"] > 0.1
+
+
+def test_one_who_waits_for_a_node_that_has_gone_is_told_soon(join: Join) -> None:
+    a, b = join(A), join(B)
+    eventually(lambda: meshed(a, b))
+    b.router.stop()
+    eventually(lambda: a.got("down"))
+    began = time.monotonic()
+    assert not a.router.connect(B, 4.0)
+    assert time.monotonic() - began < 3.0

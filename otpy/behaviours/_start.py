@@ -1,0 +1,117 @@
+"""Starting a GenServer: the process, its name, and what ``init`` answers."""
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from otpy.behaviours._loop import Loop
+from otpy.behaviours.results import Ignore
+from otpy.runtime import process
+from otpy.runtime.mail import From
+from otpy.runtime.process import launch
+from otpy.runtime.record import NO_REPLY, REPLY, Process
+from otpy.terms.errors import (
+    AlreadyStarted,
+    Ignored,
+    NameTaken,
+    NotAName,
+    ReceiveTimeout,
+    StartError,
+)
+from otpy.terms.messages import Exit
+from otpy.terms.names import At, Global, Via
+from otpy.terms.pid import Pid, Ref
+
+if TYPE_CHECKING:
+    from otpy.behaviours.gen_server import GenServer
+
+TIMED_OUT = object()
+
+
+def await_reply(
+    me: Process, timeout: float | None, give_up: Callable[[], None]
+) -> tuple[bool, Any]:
+    """The answer to the request under way; ``(False, TIMED_OUT)`` after ``give_up()``."""
+    deadline = None if timeout is None else me.node.clock.now() + timeout
+    while me.reply is None:
+        if deadline is not None and me.node.clock.now() >= deadline:
+            with me.owned:
+                me.call_tag = 0
+            if me.reply is None:
+                give_up()
+                return False, TIMED_OUT
+            break
+        me.park(REPLY, deadline)
+    reply: tuple[bool, Any] = me.reply
+    me.reply = None
+    return reply
+
+
+def begin_start(
+    me: Process, how: str, module: "type[GenServer[Any]]", arg: Any, name: Any
+) -> tuple[Process, Ref | None]:
+    """Start a server; its answer to ``me`` tells whether ``init`` went well.
+
+    ``how``: "start", "start_link" or "start_monitor".
+    """
+    if isinstance(name, At) or not (name is None or isinstance(name, (str, type, Global, Via))):
+        raise NotAName(f"name={name!r}; expected None, a str, a class, Global(...) or Via(...)")
+    if me.node.state != "running":
+        me.node.check()
+    tag = next(me.node.numbers)
+    me.reply = NO_REPLY
+    me.call_tag = tag
+    local = name if isinstance(name, (str, type)) else None
+    starter = From(me.pid, tag, me.pid)
+    link = how == "start_link"
+    loop = Loop(module(), arg, me.pid if link else None, starter, None if local else name)
+    return _launch(me, module, loop, local, link, how == "start_monitor")
+
+
+def _launch(
+    me: Process, module: "type[GenServer[Any]]", loop: Loop, local: Any, link: bool, monitor: bool
+) -> tuple[Process, Ref | None]:
+    def attach(proc: Process) -> None:
+        loop.proc = proc
+        proc.standby_allowed = me.standby_allowed
+        proc.handling = loop.starter
+
+    try:
+        return launch(
+            me,
+            module.kind,
+            module.init,
+            server=loop,
+            link=link,
+            monitor=monitor,
+            name=local,
+            attach=attach,
+        )
+    except NameTaken:
+        me.call_tag = 0
+        holder = me.node.names.whereis(local)
+        if holder is None:
+            return _launch(me, module, loop, local, link, monitor)
+        raise AlreadyStarted(holder) from None
+
+
+def start_failed(
+    how: str, pid: Pid, ref: Ref | None, value: Any, timeout: float | None
+) -> NoReturn:
+    """Raise what the answer to a start says, and leave nothing of the process."""
+    if how == "start_link":
+        process.unlink(pid)
+        with contextlib.suppress(ReceiveTimeout):  # as OTP 26: the caller sees the error only
+            process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0)
+    if ref is not None:
+        process.demonitor(ref, flush=True)  # nobody could tell whose Down it is
+    if value is TIMED_OUT:
+        process.exit(pid, "kill")
+        raise StartError("timeout", f"init took longer than {timeout} seconds")
+    match value:
+        case Ignore():
+            raise Ignored()
+        case ("already_started", Pid() as holder):
+            raise AlreadyStarted(holder)
+        case _:
+            raise StartError(value)

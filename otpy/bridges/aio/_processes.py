@@ -1,0 +1,52 @@
+"""``process`` for coroutines."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from otpy.bridges.aio import _task
+from otpy.runtime.outside import apart, outside_later
+from otpy.runtime.process import check_seconds, scan
+from otpy.runtime.record import ANY, REPLY
+from otpy.terms.errors import ReceiveTimeout
+
+T = TypeVar("T")
+
+
+async def receive(
+    *types: type, where: Callable[[Any], bool] | None = None, timeout: float | None = None
+) -> Any:
+    """``process.receive``. Raises ``ReceiveTimeout``."""
+    if timeout is not None:
+        check_seconds("timeout", timeout)
+    async with _task.process() as me:
+        now = me.node.clock.now
+        deadline = None if timeout is None else now() + timeout
+        seen = 0
+        while True:
+            found, item, seen = scan(me, seen, types, where)
+            if found:
+                return item
+            if deadline is not None and now() >= deadline:
+                raise ReceiveTimeout(f"no matching message within {timeout} seconds")
+            await me.wait(ANY, deadline, seen)
+
+
+async def sleep(seconds: float) -> None:
+    """``process.sleep``; ends at once when the process is ended from outside."""
+    check_seconds("seconds", seconds)
+    async with _task.process() as me:
+        now = me.node.clock.now
+        deadline = now() + seconds
+        while now() < deadline:
+            await me.wait(REPLY, deadline if seconds != float("inf") else None)
+
+
+async def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """``process.blocking``: ``fn`` may wait; it runs on a pool thread, as a process of its own.
+
+    So whatever has no function here can be awaited too:
+    ``await aio.blocking(global_.register_name, "cache", pid)``.
+    """
+    async with _task.process() as me:
+        begin = apart(me.node, lambda: fn(*args, **kwargs))
+        return await outside_later(me, begin)

@@ -1,0 +1,153 @@
+"""``gen_server`` for coroutines."""
+
+from typing import Any, overload
+
+from otpy.behaviours import gen_server
+from otpy.behaviours._start import TIMED_OUT, begin_start, start_failed
+from otpy.behaviours.gen_server import GenServer, Request
+from otpy.bridges.aio import _task
+from otpy.bridges.aio._processes import receive
+from otpy.runtime.node import Node
+from otpy.runtime.process import Dest, unalias
+from otpy.runtime.tasks import TaskProcess
+from otpy.terms.errors import CallExit, CallTimeout
+from otpy.terms.pid import Pid, Ref
+from otpy.terms.signals import CallSignal
+
+
+@overload
+async def call(
+    server: Dest,
+    request: Request[gen_server.R],
+    timeout: float | None = 5.0,
+    *,
+    node: Node | None = None,
+) -> gen_server.R: ...
+@overload
+async def call(
+    server: Dest, request: Any, timeout: float | None = 5.0, *, node: Node | None = None
+) -> Any: ...
+async def call(
+    server: Dest, request: Any, timeout: float | None = 5.0, *, node: Node | None = None
+) -> Any:
+    """``gen_server.call``. Raises ``CallTimeout`` or ``CallExit``."""
+    called = ("gen_server", "call", (server, request, timeout))
+    return await ask("call", server, request, timeout, node, called)
+
+
+async def stop(
+    server: Dest, reason: Any = "normal", timeout: float | None = None, *, node: Node | None = None
+) -> None:
+    """``gen_server.stop``. Raises ``CallTimeout`` or ``CallExit``."""
+    called = ("gen_server", "stop", (server, reason, timeout))
+    try:
+        await ask("terminate", server, reason, timeout, node, called)
+    except CallTimeout:
+        raise
+    except CallExit as ended:
+        if ended.reason != reason or reason == "noproc":
+            raise
+
+
+async def ask(
+    kind: str,
+    server: Dest,
+    request: Any,
+    timeout: float | None,
+    node: Node | None,
+    called: tuple[str, str, tuple[Any, ...]],
+) -> Any:
+    """A request of that kind, "call" or one of the ``sys`` protocol; ``called`` is for errors."""
+    async with _task.process(node) as me:
+        dest = gen_server.resolve(me, server, request, timeout)
+        if dest == me.pid:
+            raise CallExit("calling_self", called)
+        home, made = me.node, me.pid
+        tag = next(home.numbers)
+        me.reply = None
+        me.call_tag = tag
+        me.call_to = (tag, dest)
+        ref = Ref(made.started, made.node, made.bits, tag, made.number)
+        home.send_signal(me, CallSignal(made, dest, ref, kind, request))
+        ok, value = await _task.answer(me, timeout, (dest, tag))
+        if ok:
+            return value
+        if value is TIMED_OUT:
+            raise CallTimeout("timeout", called)
+        raise CallExit(value, called)
+
+
+async def start_link(
+    module: type[GenServer[Any]],
+    arg: Any,
+    *,
+    name: Any = None,
+    timeout: float | None = None,
+    node: Node | None = None,
+) -> Pid:
+    """``gen_server.start_link``. A task that is no process becomes one until it ends.
+
+    Raises ``AlreadyStarted``, ``Ignored`` or ``StartError``.
+    """
+    return (await _start("start_link", module, arg, name, timeout, _task.lasting(node)))[0]
+
+
+async def start(
+    module: type[GenServer[Any]],
+    arg: Any,
+    *,
+    name: Any = None,
+    timeout: float | None = None,
+    node: Node | None = None,
+) -> Pid:
+    """``gen_server.start``. Raises as ``start_link``."""
+    async with _task.process(node) as me:
+        return (await _start("start", module, arg, name, timeout, me))[0]
+
+
+async def start_monitor(
+    module: type[GenServer[Any]],
+    arg: Any,
+    *,
+    name: Any = None,
+    timeout: float | None = None,
+    node: Node | None = None,
+) -> tuple[Pid, Ref]:
+    """``gen_server.start_monitor``. A task that is no process becomes one until it ends."""
+    me = _task.lasting(node)
+    pid, ref = await _start("start_monitor", module, arg, name, timeout, me)
+    assert ref is not None
+    return pid, ref
+
+
+async def _start(
+    how: str,
+    module: type[GenServer[Any]],
+    arg: Any,
+    name: Any,
+    timeout: float | None,
+    me: TaskProcess,
+) -> tuple[Pid, Ref | None]:
+    gen_server.check_module(module)
+    proc, ref = begin_start(me, how, module, arg, name)
+    ok, value = await _task.answer(me, timeout)
+    if not ok:
+        start_failed(how, proc.pid, ref, value, timeout)
+    return proc.pid, ref
+
+
+async def multi_call(
+    name: str | type,
+    request: Any,
+    nodes: list[str] | None = None,
+    timeout: float | None = 5.0,
+    *,
+    node: Node | None = None,
+) -> tuple[list[tuple[str, Any]], list[str]]:
+    """``gen_server.multi_call``."""
+    async with _task.process(node):
+        asked = gen_server.MultiCall(name, request, nodes, timeout)
+        while asked.waits:
+            asked.take(await receive(tuple, where=asked.is_answer))
+        unalias(asked.box)
+        return asked.result()

@@ -1,0 +1,56 @@
+"""``otpy.sys`` for coroutines. Every function may raise ``CallExit``."""
+
+from collections.abc import Callable
+from typing import Any
+
+from otpy.bridges.aio import _servers
+from otpy.runtime.process import Dest
+
+
+async def _ask(server: Dest, kind: str, request: Any, timeout: float | None) -> Any:
+    return await _servers.ask(
+        kind, server, request, timeout, None, ("sys", kind, (server, request))
+    )
+
+
+async def get_state(server: Dest, timeout: float | None = 5.0) -> Any:
+    """The state, also of a suspended process."""
+    return await _ask(server, "get_state", None, timeout)
+
+
+async def replace_state(
+    server: Dest, change: Callable[[Any], Any], timeout: float | None = 5.0
+) -> Any:
+    """Put ``change(state)`` in the state's place; the new state."""
+    return await _ask(server, "replace_state", change, timeout)
+
+
+async def suspend(server: Dest, timeout: float | None = 5.0) -> None:
+    """Handle only system messages until ``resume``; others wait in order."""
+    await _ask(server, "suspend", None, timeout)
+
+
+async def resume(server: Dest, timeout: float | None = 5.0) -> None:
+    """Go on."""
+    await _ask(server, "resume", None, timeout)
+
+
+async def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any]:
+    """pid, module, status ("running" or "suspended"), parent, dictionary, state."""
+    status: dict[str, Any] = await _ask(server, "get_status", None, timeout)
+    return status
+
+
+async def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> Any:
+    """True and False switch counting; "get" gives the counts, or "no_statistics"."""
+    return await _ask(server, "statistics", flag, timeout)
+
+
+async def log(server: Dest, keep: int | str, timeout: float | None = 5.0) -> Any:
+    """Keep the last ``keep`` messages; 0 stops that; "get" gives them in order."""
+    return await _ask(server, "log", keep, timeout)
+
+
+async def terminate(server: Dest, reason: Any, timeout: float | None = None) -> None:
+    """Stop it with ``reason``."""
+    await _servers.stop(server, reason, timeout)
