@@ -138,7 +138,7 @@ class Loop:
         with proc.owned:
             effects = proc.die(reason)
         if starter is not None:
-            failed = failed_call(starter, told)
+            failed = failed_call(starter, told, proc.pid)
             effects = [*(effects or ()), failed]
         proc.node.emit(effects)
         raise ProcessExit(reason)
@@ -227,9 +227,10 @@ class Loop:
             proc.handling = None
             answer(proc, from_, True, result.reply)
         elif isinstance(result, NoReply):
+            answered = proc.handling is not from_  # by ``reply``, in the callback itself
             proc.handling = None
             caller = proc.node.procs.get(from_.pid)
-            if caller is None or caller.call_tag == from_.tag:
+            if not answered and (caller is None or caller.call_tag == from_.tag):
                 if proc.deferred is None:
                     proc.deferred = {}
                 proc.deferred[from_.tag] = from_
