@@ -482,8 +482,8 @@ class Mesh:
         match signal:
             case ExitSignal(reason=Unreadable(why)) | DownSignal(reason=Unreadable(why)):
                 self.node.inbound(msgspec.structs.replace(signal, reason=("unreadable", why)))
-            case ReplySignal(dest, ref, _, Unreadable(why)):
-                self.node.inbound(ReplySignal(dest, ref, False, ("unreadable", why)))
+            case ReplySignal(dest, ref, _, Unreadable(why), dead):
+                self.node.inbound(ReplySignal(dest, ref, False, ("unreadable", why), dead))
             case SpawnSignal(args=Unreadable(why)):
                 self.node.inbound(msgspec.structs.replace(signal, args=(undefined, (why,))))
             case CallSignal(sender, _, ref, _, Unreadable(why)):

@@ -19,16 +19,22 @@ and the new one is withdrawn.
 | a refusal               | withdraw, answer no                                           |
 | own process down        | withdraw                                                      |
 | node up / down          | tell it our claims / forget its claims                        |
+| a watcher of a name     | told when the name has no claim left; forgotten when it ends  |
 | another claim on a name of ours | the resolver of the claim that sorts first decides    |
 
 Of the resolvers, "default", "random_exit", "random_notify" and "notify_all" need no
 message: each owner knows what becomes of its own claim. A function runs at the owner of
-the claim that sorts first, once, which tells the other.
+the claim that sorts first, once, which tells the other. It is known by its text
+``module:qualname`` only, so a node that has not loaded it takes part all the same.
+
+Who registers may know of holders that are dead while other nodes still have to hear of
+it. It names them, and their claims do not stand in the way.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from otpy.machines.global_messages import Wanted, read
 from otpy.terms.pid import Pid, Ref
 
 DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
@@ -58,14 +64,14 @@ class Answer:
 
 @dataclass(slots=True)
 class Watch:
-    """Tell me when this process of our own ends."""
+    """Tell me when this process of our own ends; it has a name or waits for one."""
 
     pid: Pid
 
 
 @dataclass(slots=True)
 class Unwatch:
-    """No name of this process is left."""
+    """This process has no name and waits for none any more."""
 
     pid: Pid
 
@@ -97,12 +103,12 @@ class Notify:
 
 @dataclass(slots=True)
 class Resolve:
-    """Run a resolver function, here and once; answer with ``resolved``."""
+    """Run a resolver function, ``module:qualname``, here and once; answer with ``resolved``."""
 
     name: Any
     first: Pid
     second: Pid
-    resolver: Any
+    resolver: str
 
 
 Effect = Send | Answer | Watch | Unwatch | Freed | ExitPid | Notify | Resolve
@@ -113,10 +119,7 @@ Effects = list[Effect]
 class Request:
     """A registration asked for on this node that has not been answered."""
 
-    name: Any
-    pid: Pid
-    resolver: Any
-    force: bool
+    wanted: Wanted
     asked: str  # the boss, or the owner of a process of another node
     missing: dict[str, None] | None = None  # who has not said yes; None before the grant
     refused: bool = False
@@ -127,13 +130,15 @@ class Names:
     """The machine of one node. The claims of one name are replaced, never changed in place."""
 
     node: str
-    table: dict[Any, dict[Pid, Any]] = field(default_factory=dict)
+    table: dict[Any, dict[Pid, str]] = field(default_factory=dict)
+    named: dict[Pid, dict[Any, None]] = field(default_factory=dict)
     peers: dict[str, None] = field(default_factory=dict)
     requests: dict[Any, Request] = field(default_factory=dict)
     origins: dict[Any, str] = field(default_factory=dict)
     granted: dict[Any, tuple[str, Any]] = field(default_factory=dict)
-    queued: dict[Any, list[tuple[str, Any, Pid, bool]]] = field(default_factory=dict)
+    queued: dict[Any, list[tuple[str, Any, Wanted]]] = field(default_factory=dict)
     watchers: dict[Any, list[tuple[Pid, Ref]]] = field(default_factory=dict)
+    waiting: dict[Pid, int] = field(default_factory=dict)  # names each watcher waits for
     many_names: bool = False
 
     # Requests of this node.
@@ -148,27 +153,23 @@ class Names:
         claims = self.table.get(name)
         return min(claims) if claims else None
 
-    def register(
-        self, request: Any, name: Any, pid: Pid, resolver: Any, force: bool = False
-    ) -> Effects:
+    def register(self, request: Any, wanted: Wanted) -> Effects:
         """Register; ``Answer(request, ok)`` follows."""
+        pid = wanted.pid
         if pid.node != self.node:
             if pid.node not in self.peers:
                 return [Answer(request, False)]
-            self.requests[request] = Request(name, pid, resolver, force, pid.node)
-            return [Send(pid.node, ("own", request, name, pid, resolver, force))]
-        if not force and not self.many_names and self._has_name(pid):
+            self.requests[request] = Request(wanted, pid.node)
+            return [Send(pid.node, ("own", request, tuple(wanted)))]
+        if not wanted.force and not self.many_names and pid in self.named:
             return [Answer(request, False)]
-        self.requests[request] = Request(name, pid, resolver, force, self.boss)
+        self.requests[request] = Request(wanted, self.boss)
         return self._ask_boss(request)
 
-    def _has_name(self, pid: Pid) -> bool:
-        return any(pid in claims for claims in self.table.values())
-
     def _ask_boss(self, request: Any) -> Effects:
-        wanted = self.requests[request]
-        wanted.asked = self.boss
-        return self._send(wanted.asked, ("ask", request, wanted.name, wanted.pid, wanted.force))
+        asked = self.requests[request]
+        asked.asked = self.boss
+        return self._send(asked.asked, ("ask", request, tuple(asked.wanted)))
 
     def unregister(self, name: Any) -> Effects:
         """Free a name everywhere."""
@@ -182,37 +183,45 @@ class Names:
         return effects
 
     def monitor(self, name: Any, pid: Pid, ref: Ref) -> Effects:
-        """Tell ``pid`` when the name is free; at once if it is."""
+        """Tell ``pid``, a process of our own, when the name is free; at once if it is."""
         if name not in self.table:
             return [Freed(name, "noproc", [(pid, ref)])]
         self.watchers.setdefault(name, []).append((pid, ref))
-        return []
+        self.waiting[pid] = self.waiting.get(pid, 0) + 1
+        return [Watch(pid)]
 
     # The world.
 
     def pid_down(self, pid: Pid, reason: Any) -> Effects:
         """A process of our own ended."""
         effects: Effects = []
-        for name in [name for name, claims in self.table.items() if pid in claims]:
+        if self.waiting.pop(pid, 0):
+            for name, waiting in list(self.watchers.items()):
+                left = [watcher for watcher in waiting if watcher[0] != pid]
+                if left:
+                    self.watchers[name] = left
+                else:
+                    del self.watchers[name]
+        for name in list(self.named.get(pid, ())):
             effects += self._withdraw(name, pid, reason)
         return effects
 
     def node_up(self, peer: str) -> Effects:
         """A session with a node began: tell it our own claims."""
         self.peers[peer] = None
-        mine = [
-            (name, pid, resolver)
-            for name, claims in self.table.items()
-            for pid, resolver in claims.items()
+        mine = tuple(
+            (name, pid, self.table[name][pid])
+            for pid, names in self.named.items()
             if pid.node == self.node
-        ]
+            for name in names
+        )
         return [Send(peer, ("sync", mine))]
 
     def node_down(self, peer: str) -> Effects:
         """A session ended: its claims go, and nothing waits for it any more."""
         self.peers.pop(peer, None)
         effects: Effects = []
-        lost = [(n, pid) for n, claims in self.table.items() for pid in claims if pid.node == peer]
+        lost = [(n, pid) for pid, names in self.named.items() if pid.node == peer for n in names]
         for name, pid in lost:
             effects += self._drop(name, pid, "noconnection")
         for name in list(self.queued):
@@ -225,39 +234,44 @@ class Names:
                 continue
             if wanted.missing is not None:
                 effects += self._answered(request, peer, True)
-            elif wanted.asked == peer and wanted.pid.node == peer:
+            elif wanted.asked == peer and wanted.wanted.pid.node == peer:
                 effects += self._done(request, False)
             elif wanted.asked == peer:
                 effects += self._ask_boss(request)
         return effects
 
     def message(self, sender: str, message: Any) -> Effects:
-        """A protocol message; what is not one is ignored, as OTP does."""
+        """A message of another node's machine; what is not one is ignored, as OTP does."""
+        checked = read(message)
+        return self._message(sender, checked) if checked is not None else []
+
+    def _message(self, sender: str, message: tuple[Any, ...]) -> Effects:
         match message:
-            case ("own", request, name, Pid() as pid, resolver, bool(force)):
+            case ("own", request, Wanted() as wanted):
                 key = (sender, request)
                 self.origins[key] = sender
-                return self._owned(self.register(key, name, pid, resolver, force))
+                return self._owned(self.register(key, wanted))
             case ("owned", request, bool(ok)):
                 return self._done(request, ok)
-            case ("ask", request, name, Pid() as pid, bool(force)):
-                return self._ask(sender, request, name, pid, force)
+            case ("ask", request, Wanted() as wanted):
+                return self._ask(sender, request, wanted)
             case ("grant", request, bool(ok)):
                 return self._owned(self._granted(request, ok))
             case ("done", name, request):
                 return self._next(name) if self.granted.get(name) == (sender, request) else []
-            case ("claim", request, name, Pid() as pid, resolver, bool(force)):
-                return self._claimed(sender, request, name, pid, resolver, force)
+            case ("claim", request, Wanted() as wanted):
+                return self._claimed(sender, request, wanted)
             case ("said", request, bool(ok)):
                 return self._owned(self._answered(request, sender, ok))
             case ("free", name, Pid() as pid) if pid.node == self.node:
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
                 return self._drop(name, pid, reason)
-            case ("sync", list(names)):
+            case ("sync", list(claims)):
                 effects: Effects = []
-                for name, pid, resolver in names:
-                    effects += self._put(name, pid, resolver) + self._conflict(name, pid)
+                for name, pid, resolver in claims:
+                    self._put(name, pid, resolver)
+                    effects += self._conflict(name, pid)
                 return effects
             case ("resolved", name, Pid() as pid):
                 return self._withdraw(name, pid, "name_conflict")
@@ -276,60 +290,70 @@ class Names:
 
     # The boss.
 
-    def _ask(self, owner: str, request: Any, name: Any, pid: Pid, force: bool) -> Effects:
-        if name in self.granted:
-            self.queued.setdefault(name, []).append((owner, request, pid, force))
+    def _ask(self, owner: str, request: Any, wanted: Wanted) -> Effects:
+        if wanted.name in self.granted:
+            self.queued.setdefault(wanted.name, []).append((owner, request, wanted))
             return []
-        others = [other for other in self.table.get(name, {}) if other != pid]
-        if others and not force:
+        if self._others(wanted) and not wanted.force:
             return self._send(owner, ("grant", request, False))
-        self.granted[name] = (owner, request)
+        self.granted[wanted.name] = (owner, request)
         return self._send(owner, ("grant", request, True))
+
+    def _others(self, wanted: Wanted) -> list[Pid]:
+        """Claims that stand in the way."""
+        claims = self.table.get(wanted.name, {})
+        return [other for other in claims if other != wanted.pid and other not in wanted.dead]
 
     def _next(self, name: Any) -> Effects:
         self.granted.pop(name, None)
         effects: Effects = []
-        waiting = self.queued.pop(name, [])
-        for owner, request, pid, force in waiting:
-            effects += self._ask(owner, request, name, pid, force)
+        for owner, request, wanted in self.queued.pop(name, []):
+            effects += self._ask(owner, request, wanted)
         return effects
 
     # The owner.
 
     def _granted(self, request: Any, ok: bool) -> Effects:
-        wanted = self.requests.get(request)
-        if wanted is None or wanted.missing is not None:
+        asked = self.requests.get(request)
+        if asked is None or asked.missing is not None:
             return []
         if not ok:
             return self._done(request, False)
-        others = [pid for pid in self.table.get(wanted.name, {}) if pid != wanted.pid]
-        effects: Effects = []
-        if others and not wanted.force:
-            effects += self._send(wanted.asked, ("done", wanted.name, request))
+        wanted = asked.wanted
+        if self._others(wanted) and not wanted.force:
+            effects = self._send(asked.asked, ("done", wanted.name, request))
             return effects + self._done(request, False)
-        for pid in others:
-            if pid.node == self.node:
-                effects += self._withdraw(wanted.name, pid, "unregistered")
-        wanted.missing = dict.fromkeys((self.node, *self.peers))
-        effects += self._put(wanted.name, wanted.pid, wanted.resolver)
+        asked.missing = dict.fromkeys((self.node, *self.peers))
+        effects = self._take(wanted)
         effects.append(Watch(wanted.pid))
-        claim = ("claim", request, wanted.name, wanted.pid, wanted.resolver, wanted.force)
+        claim = ("claim", request, tuple(wanted))
         effects += [Send(peer, claim) for peer in self.peers]
         return effects + self._answered(request, self.node, True)
 
-    def _answered(self, request: Any, node: str, ok: bool) -> Effects:
-        wanted = self.requests.get(request)
-        if wanted is None or wanted.missing is None:
-            return []
-        wanted.missing.pop(node, None)
-        wanted.refused = wanted.refused or not ok
-        if wanted.missing:
-            return []
+    def _take(self, wanted: Wanted) -> Effects:
+        """Put the new claim; those that it replaces go after it, so the name is never free."""
+        replaced = [pid for pid in self.table.get(wanted.name, {}) if pid != wanted.pid]
+        self._put(wanted.name, wanted.pid, wanted.resolver)
         effects: Effects = []
-        if wanted.refused:
-            effects += self._withdraw(wanted.name, wanted.pid, "noproc")
-        held = wanted.pid in self.table.get(wanted.name, {})
-        effects += self._send(wanted.asked, ("done", wanted.name, request))
+        for pid in replaced:
+            drop = self._withdraw if pid.node == self.node else self._drop
+            effects += drop(wanted.name, pid, "unregistered")
+        return effects
+
+    def _answered(self, request: Any, node: str, ok: bool) -> Effects:
+        asked = self.requests.get(request)
+        if asked is None or asked.missing is None:
+            return []
+        asked.missing.pop(node, None)
+        asked.refused = asked.refused or not ok
+        if asked.missing:
+            return []
+        name, pid = asked.wanted.name, asked.wanted.pid
+        effects: Effects = []
+        if asked.refused:
+            effects += self._withdraw(name, pid, "noproc")
+        held = pid in self.table.get(name, {})
+        effects += self._send(asked.asked, ("done", name, request))
         return effects + self._done(request, held)
 
     def _done(self, request: Any, ok: bool) -> Effects:
@@ -343,24 +367,14 @@ class Names:
 
     # Every node.
 
-    def _claimed(
-        self, owner: str, request: Any, name: Any, pid: Pid, resolver: Any, force: bool
-    ) -> Effects:
-        others = [other for other in self.table.get(name, {}) if other != pid]
-        if others and not force:
+    def _claimed(self, owner: str, request: Any, wanted: Wanted) -> Effects:
+        if self._others(wanted) and not wanted.force:
             return [Send(owner, ("said", request, False))]
-        effects: Effects = []
-        for other in others:
-            if other.node == self.node:
-                effects += self._withdraw(name, other, "unregistered")
-            else:
-                effects += self._drop(name, other, "unregistered")
-        effects += self._put(name, pid, resolver)
-        return [*effects, Send(owner, ("said", request, True))]
+        return [*self._take(wanted), Send(owner, ("said", request, True))]
 
-    def _put(self, name: Any, pid: Pid, resolver: Any) -> Effects:
+    def _put(self, name: Any, pid: Pid, resolver: str) -> None:
         self.table[name] = {**self.table.get(name, {}), pid: resolver}
-        return []
+        self.named.setdefault(pid, {})[name] = None
 
     def _drop(self, name: Any, pid: Pid, reason: Any) -> Effects:
         claims = self.table.get(name, {})
@@ -368,6 +382,10 @@ class Names:
             return []
         effects: Effects = []
         left = {other: how for other, how in claims.items() if other != pid}
+        names = self.named[pid]
+        del names[name]
+        if not names:
+            del self.named[pid]
         if left:
             self.table[name] = left
         else:
@@ -375,9 +393,16 @@ class Names:
             watchers = self.watchers.pop(name, [])
             if watchers:
                 effects.append(Freed(name, reason, watchers))
-        if pid.node == self.node and not self._has_name(pid):
-            effects.insert(0, Unwatch(pid))
-        return effects
+            for watcher, _ in watchers:
+                self.waiting[watcher] -= 1
+                if not self.waiting[watcher]:
+                    del self.waiting[watcher]
+                    effects += self._unwatch(watcher)
+        return self._unwatch(pid) + effects
+
+    def _unwatch(self, pid: Pid) -> Effects:
+        unused = pid not in self.named and pid not in self.waiting
+        return [Unwatch(pid)] if unused and pid.node == self.node else []
 
     # Conflicts.
 
@@ -400,7 +425,13 @@ class Names:
         return effects
 
     def resolved(self, name: Any, first: Pid, second: Pid, winner: Pid | None) -> Effects:
-        """A resolver function has decided, here; None frees the name."""
+        """A resolver function has decided, here; None frees the name.
+
+        If one of the two ended meanwhile there is nothing left to decide.
+        """
+        claims = self.table.get(name, {})
+        if first not in claims or second not in claims:
+            return []
         effects: Effects = []
         if winner != second and second.node in self.peers:
             effects.append(Send(second.node, ("resolved", name, second)))

@@ -26,7 +26,15 @@ from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.names import At
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
-from otpy.terms.signals import CastSignal, ExitSignal, Message, Signal, SpawnSignal
+from otpy.terms.signals import (
+    CastSignal,
+    DownSignal,
+    ExitSignal,
+    Message,
+    ReplySignal,
+    Signal,
+    SpawnSignal,
+)
 
 NO_NODE = "nonode@nohost"
 
@@ -316,7 +324,19 @@ class Node:
         self.emit(absent(signal, NOCONNECTION))
 
     def inbound(self, signal: Signal) -> None:
-        """A signal from another node, on the I/O thread."""
+        """A signal from another node, on the I/O thread.
+
+        A death is masked in the name tables before anybody here hears of it.
+        """
+        kind = type(signal)
+        dead: Pid | None = None
+        if kind is ReplySignal or kind is DownSignal:
+            dead = signal.dead  # type: ignore[union-attr]  # both have it
+        elif kind is ExitSignal and signal.link:  # type: ignore[union-attr]  # it is one
+            dead = signal.sender  # type: ignore[union-attr]  # it is one
+        if dead is not None:
+            for service in list(self.name_services.values()):
+                service.mask(dead)
         self.signal(signal)
 
     def peer_up(self, creation: Creation) -> None:

@@ -46,7 +46,11 @@ class Router(Protocol):
 
 
 class NameService(Protocol):
-    """OTP's four via callbacks and ``monitor_name``, for one kind of name."""
+    """OTP's four via callbacks and ``monitor_name``, for one kind of name.
+
+    ``mask(pid)``: a process of another node has ended, and from now on ``whereis_name``
+    does not give it. Called on the I/O thread, before anybody on this node hears of it.
+    """
 
     scope: Literal["node", "cluster"]
 
@@ -55,3 +59,4 @@ class NameService(Protocol):
     def whereis_name(self, name: Any) -> Pid | None: ...
     def send(self, name: Any, message: Any) -> Pid: ...
     def monitor_name(self, name: Any, pid: Pid, ref: Ref) -> None: ...
+    def mask(self, pid: Pid) -> None: ...

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from otpy.machines import global_ as g
+from otpy.machines.global_messages import Wanted
 from otpy.terms.pid import Pid
 
 NODES = ("a", "b", "c", "d")
@@ -85,7 +86,7 @@ class Network:
         pid = Pid(NODES.index(node), node, 0, self.number)
         self.alive[pid] = None
         self.asked.append(self.number)
-        self.do(node, self.machines[node].register(self.number, name, pid, g.DEFAULT))
+        self.do(node, self.machines[node].register(self.number, Wanted(name, pid, g.DEFAULT)))
 
     def deliver_one(self) -> bool:
         ready = [link for link, queue in self.links.items() if queue]
@@ -176,13 +177,12 @@ class ForgetsNodeDown(g.Names):
 
 
 class NeverRefuses(g.Names):
-    def _ask(self, owner: str, request: Any, name: Any, pid: Pid, force: bool) -> g.Effects:
-        return super()._ask(owner, request, name, pid, True)
+    def _others(self, wanted: Wanted) -> list[Pid]:
+        return []
 
-    def _claimed(
-        self, owner: str, request: Any, name: Any, pid: Pid, resolver: Any, force: bool
-    ) -> g.Effects:
-        return [*self._put(name, pid, resolver), g.Send(owner, ("said", request, True))]
+    def _take(self, wanted: Wanted) -> g.Effects:
+        self._put(wanted.name, wanted.pid, wanted.resolver)
+        return []
 
 
 class TellsNobodyOfDeaths(g.Names):
