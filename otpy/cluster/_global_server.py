@@ -140,8 +140,8 @@ class State:
             match effect:
                 case Send(node, message):
                     self.send(node, message)
-                case Answer(request, value):
-                    gen_server.reply(request, value)
+                case Answer(request, value, others):
+                    gen_server.reply(request, (value, others))
                 case Watch(pid):
                     self.watch("names", pid, pid)
                 case Unwatch(pid):

@@ -85,9 +85,12 @@ class GlobalNames:
         """
         encode(name, "name")
         dead = tuple(held for held in self.names.table.get(name, ()) if self._dead(held))
-        request = ("register", Wanted(name, pid, resolver, force, dead))
-        done: bool = gen_server.call(server_of(self.node), request, timeout=None)
-        return done
+        while True:
+            request = ("register", Wanted(name, pid, resolver, force, dead))
+            done, others = gen_server.call(server_of(self.node), request, timeout=None)
+            if done or not others or not all(self._dead(other) for other in others):
+                return bool(done)
+            dead += others  # other nodes still have to hear of it
 
     def unregister_name(self, name: Any) -> None:
         """Free the name everywhere."""

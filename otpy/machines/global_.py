@@ -28,7 +28,8 @@ the claim that sorts first, once, which tells the other. It is known by its text
 ``module:qualname`` only, so a node that has not loaded it takes part all the same.
 
 Who registers may know of holders that are dead while other nodes still have to hear of
-it. It names them, and their claims do not stand in the way.
+it. It names them, and their claims do not stand in the way. A refusal says whose claims
+do, so that it can look whether they are such and ask again.
 """
 
 from dataclasses import dataclass, field
@@ -46,6 +47,9 @@ DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
 BUILT_IN = (DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL)
 
 
+Pids = tuple[Pid, ...]
+
+
 @dataclass(slots=True)
 class Send:
     """A protocol message for the same machine on another node."""
@@ -56,10 +60,11 @@ class Send:
 
 @dataclass(slots=True)
 class Answer:
-    """The end of a request made here."""
+    """The end of a request made here; ``others`` are the claims that stood in its way."""
 
     request: Any
     value: bool
+    others: Pids = ()
 
 
 @dataclass(slots=True)
@@ -123,6 +128,7 @@ class Request:
     asked: str  # the boss, or the owner of a process of another node
     missing: dict[str, None] | None = None  # who has not said yes; None before the grant
     refused: bool = False
+    others: Pids = ()  # why
 
 
 @dataclass(slots=True)
@@ -251,18 +257,18 @@ class Names:
                 key = (sender, request)
                 self.origins[key] = sender
                 return self._owned(self.register(key, wanted))
-            case ("owned", request, bool(ok)):
-                return self._done(request, ok)
+            case ("owned", request, bool(ok), tuple(others)):
+                return self._done(request, ok, others)
             case ("ask", request, Wanted() as wanted):
                 return self._ask(sender, request, wanted)
-            case ("grant", request, bool(ok)):
-                return self._owned(self._granted(request, ok))
+            case ("grant", request, bool(ok), tuple(others)):
+                return self._owned(self._granted(request, ok, others))
             case ("done", name, request):
                 return self._next(name) if self.granted.get(name) == (sender, request) else []
             case ("claim", request, Wanted() as wanted):
                 return self._claimed(sender, request, wanted)
-            case ("said", request, bool(ok)):
-                return self._owned(self._answered(request, sender, ok))
+            case ("said", request, bool(ok), tuple(others)):
+                return self._owned(self._answered(request, sender, ok, others))
             case ("free", name, Pid() as pid) if pid.node == self.node:
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
@@ -283,7 +289,8 @@ class Names:
         for effect in effects:
             if isinstance(effect, Answer) and effect.request in self.origins:
                 origin = self.origins.pop(effect.request)
-                sent.append(Send(origin, ("owned", effect.request[1], effect.value)))
+                told = ("owned", effect.request[1], effect.value, effect.others)
+                sent.append(Send(origin, told))
             else:
                 sent.append(effect)
         return sent
@@ -294,15 +301,17 @@ class Names:
         if wanted.name in self.granted:
             self.queued.setdefault(wanted.name, []).append((owner, request, wanted))
             return []
-        if self._others(wanted) and not wanted.force:
-            return self._send(owner, ("grant", request, False))
+        if others := self._others(wanted):
+            return self._send(owner, ("grant", request, False, others))
         self.granted[wanted.name] = (owner, request)
-        return self._send(owner, ("grant", request, True))
+        return self._send(owner, ("grant", request, True, ()))
 
-    def _others(self, wanted: Wanted) -> list[Pid]:
+    def _others(self, wanted: Wanted) -> Pids:
         """Claims that stand in the way."""
+        if wanted.force:
+            return ()
         claims = self.table.get(wanted.name, {})
-        return [other for other in claims if other != wanted.pid and other not in wanted.dead]
+        return tuple(pid for pid in claims if pid != wanted.pid and pid not in wanted.dead)
 
     def _next(self, name: Any) -> Effects:
         self.granted.pop(name, None)
@@ -313,16 +322,16 @@ class Names:
 
     # The owner.
 
-    def _granted(self, request: Any, ok: bool) -> Effects:
+    def _granted(self, request: Any, ok: bool, others: Pids) -> Effects:
         asked = self.requests.get(request)
         if asked is None or asked.missing is not None:
             return []
         if not ok:
-            return self._done(request, False)
+            return self._done(request, False, others)
         wanted = asked.wanted
-        if self._others(wanted) and not wanted.force:
+        if others := self._others(wanted):
             effects = self._send(asked.asked, ("done", wanted.name, request))
-            return effects + self._done(request, False)
+            return effects + self._done(request, False, others)
         asked.missing = dict.fromkeys((self.node, *self.peers))
         effects = self._take(wanted)
         effects.append(Watch(wanted.pid))
@@ -340,12 +349,13 @@ class Names:
             effects += drop(wanted.name, pid, "unregistered")
         return effects
 
-    def _answered(self, request: Any, node: str, ok: bool) -> Effects:
+    def _answered(self, request: Any, node: str, ok: bool, others: Pids = ()) -> Effects:
         asked = self.requests.get(request)
         if asked is None or asked.missing is None:
             return []
         asked.missing.pop(node, None)
         asked.refused = asked.refused or not ok
+        asked.others += others
         if asked.missing:
             return []
         name, pid = asked.wanted.name, asked.wanted.pid
@@ -354,10 +364,12 @@ class Names:
             effects += self._withdraw(name, pid, "noproc")
         held = pid in self.table.get(name, {})
         effects += self._send(asked.asked, ("done", name, request))
-        return effects + self._done(request, held)
+        return effects + self._done(request, held, asked.others)
 
-    def _done(self, request: Any, ok: bool) -> Effects:
-        return [Answer(request, ok)] if self.requests.pop(request, None) is not None else []
+    def _done(self, request: Any, ok: bool, others: Pids = ()) -> Effects:
+        if self.requests.pop(request, None) is None:
+            return []
+        return [Answer(request, ok, others)]
 
     def _withdraw(self, name: Any, pid: Pid, reason: Any) -> Effects:
         if pid not in self.table.get(name, {}):
@@ -368,9 +380,9 @@ class Names:
     # Every node.
 
     def _claimed(self, owner: str, request: Any, wanted: Wanted) -> Effects:
-        if self._others(wanted) and not wanted.force:
-            return [Send(owner, ("said", request, False))]
-        return [*self._take(wanted), Send(owner, ("said", request, True))]
+        if others := self._others(wanted):
+            return [Send(owner, ("said", request, False, others))]
+        return [*self._take(wanted), Send(owner, ("said", request, True, ()))]
 
     def _put(self, name: Any, pid: Pid, resolver: str) -> None:
         self.table[name] = {**self.table.get(name, {}), pid: resolver}

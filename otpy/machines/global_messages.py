@@ -3,16 +3,18 @@
 | message                       | from, to            | says                                  |
 |-------------------------------|---------------------|---------------------------------------|
 | own, request, wanted          | asker, owner        | register this process of yours        |
-| owned, request, ok            | owner, asker        | how that ended                        |
+| owned, request, ok, others    | owner, asker        | how that ended                        |
 | ask, request, wanted          | owner, boss         | may I claim this name                 |
-| grant, request, ok            | boss, owner         | yes, and nobody else for now; or no   |
+| grant, request, ok, others    | boss, owner         | yes, and nobody else for now; or no   |
 | claim, request, wanted        | owner, everybody    | I claim this name                     |
-| said, request, ok             | anybody, owner      | noted, or I know of another claim     |
+| said, request, ok, others     | anybody, owner      | noted, or I know of another claim     |
 | done, name, request           | owner, boss         | the name may be granted again         |
 | free, name, pid               | anybody, owner      | withdraw this claim of yours          |
 | gone, name, pid, reason       | owner, everybody    | I withdraw this claim                 |
 | sync, claims                  | anybody, a new peer | all my claims                         |
 | resolved, name, pid           | resolver, owner     | your claim lost                       |
+
+``others`` are the claims because of which the answer is no.
 """
 
 from typing import Any, NamedTuple

@@ -177,8 +177,8 @@ class ForgetsNodeDown(g.Names):
 
 
 class NeverRefuses(g.Names):
-    def _others(self, wanted: Wanted) -> list[Pid]:
-        return []
+    def _others(self, wanted: Wanted) -> g.Pids:
+        return ()
 
     def _take(self, wanted: Wanted) -> g.Effects:
         self._put(wanted.name, wanted.pid, wanted.resolver)
