@@ -45,7 +45,6 @@ class Service(Protocol):
     """What the server needs of the name service it belongs to."""
 
     names: Names
-    deadline: float
 
 
 def server_of(node: Node) -> Pid:
@@ -126,7 +125,6 @@ class State:
     def __init__(self, service: Service) -> None:
         self.node = current().node
         self.names = service.names
-        self.deadline = service.deadline
         self.locks = Locks()
         self.watched: dict[tuple[str, Any], Ref] = {}  # by machine, and pid or node
         self.refs: dict[Ref, tuple[str, Any]] = {}
@@ -238,7 +236,9 @@ class State:
     def resolve(self, name: Any, first: Pid, second: Pid, resolver: str) -> None:
         """Run a user's resolver in a thread process of its own, with a deadline."""
         pid, ref = process.spawn_monitor(_decide, resolver, name, first, second)
-        timer = process.send_after(process.self_pid(), ("resolver_deadline", ref), self.deadline)
+        timer = process.send_after(
+            process.self_pid(), ("resolver_deadline", ref), RESOLVER_DEADLINE
+        )
         self.conflicts[ref] = Conflict(name, first, second, pid, timer)
 
     def too_late(self, ref: Ref) -> None:

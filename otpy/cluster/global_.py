@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 from otpy.behaviours import gen_server
-from otpy.cluster._global_server import RESOLVER_DEADLINE, SERVER, Server, server_of
+from otpy.cluster._global_server import SERVER, Server, server_of
 from otpy.cluster.global_locks import LockId, all_nodes, del_lock, set_lock, trans
 from otpy.distribution.codec import encode, function_text
 from otpy.machines.global_ import (
@@ -42,10 +42,9 @@ class GlobalNames:
 
     scope: Literal["node", "cluster"] = "cluster"
 
-    def __init__(self, node: Node, many_names: bool = False, deadline: float | None = None) -> None:
+    def __init__(self, node: Node, many_names: bool = False) -> None:
         self.node = node
         self.names = Names(node.name, many_names=many_names)
-        self.deadline = RESOLVER_DEADLINE if deadline is None else deadline
         self.pid: Pid | None = None
         self.masks: dict[Pid, None] = {}  # the longest masked first
         self.lock = threading.Lock()
@@ -120,19 +119,17 @@ class GlobalNames:
         gen_server.cast(server_of(self.node), ("monitor", name, pid, ref))
 
 
-def start(
-    node: Node, multi_name_action: Literal["deny", "allow"] = "deny", deadline: float | None = None
-) -> None:
+def start(node: Node, multi_name_action: Literal["deny", "allow"] = "deny") -> None:
     """Start the global name server of a node; twice is once.
 
     ``multi_name_action="allow"`` lets one process have several names, as OTP's
-    ``global_multi_name_action`` does. A resolver function may take ``deadline`` seconds (5).
+    ``global_multi_name_action`` does.
     """
     if multi_name_action not in ("deny", "allow"):
         raise BadArgument(f"multi_name_action={multi_name_action!r}; expected 'deny' or 'allow'")
     if "global" in node.name_services:
         return
-    service = GlobalNames(node, multi_name_action == "allow", deadline)
+    service = GlobalNames(node, multi_name_action == "allow")
     here = current_or_none()
     with nullcontext() if here is not None and here.node is node else node.attached():
         service.pid = gen_server.start(Server, service, name=SERVER)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from otpy import CallExit, GenServer, Ok, Pid, gen_server, global_, process
+from otpy import CallExit, GenServer, Ok, Pid, Stop, gen_server, global_, process
 from otpy.cluster.global_ import MASKS, GlobalNames
 from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global
@@ -20,6 +20,9 @@ A, B, C = "a@sim", "b@sim", "c@sim"
 class Holder(GenServer[None], green=True):
     def init(self, arg: Any) -> Ok[None]:
         return Ok(None)
+
+    def handle_call(self, request: Any, from_: Any, state: None) -> Stop[None]:
+        return Stop("enough")
 
 
 def waits() -> None:
@@ -46,7 +49,12 @@ def hears_by_call(pid: Pid, end: Callable[[], None]) -> None:
         gen_server.call(pid, "anything", timeout=30)
 
 
-WAYS = [hears_by_monitor, hears_by_link, hears_by_call]
+def hears_by_an_answer(pid: Pid, end: Callable[[], None]) -> None:
+    with pytest.raises(CallExit, match="enough"):
+        gen_server.call(pid, "end", timeout=30)
+
+
+WAYS = [hears_by_monitor, hears_by_link, hears_by_call, hears_by_an_answer]
 
 
 def one_round(name: Any, hears: Callable[[Pid, Callable[[], None]], None], holder: Pid) -> None:
@@ -60,7 +68,7 @@ def one_round(name: Any, hears: Callable[[Pid, Callable[[], None]], None], holde
 def registered(name: Any, hears: Any) -> Pid:
     pid = (
         gen_server.start(Holder, None)
-        if hears is hears_by_call
+        if hears in (hears_by_call, hears_by_an_answer)
         else process.spawn(waits, green=True)
     )
     assert global_.register_name(name, pid)
