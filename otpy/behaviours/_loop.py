@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.gen_server import GenServer
 
 TIMEOUT = Timeout()
+NOW = object()
 
 
 def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
@@ -88,9 +89,7 @@ class Loop:
         """Take the name, run ``init`` and tell the starter."""
         proc = self.proc
         proc.handling = self.starter
-        if self.name is not None and not _standby.take_name(self):
-            return None
-        return self.run_init()
+        return self.run_init() if self.name is None else _standby.begin(self)
 
     def run_init(self) -> Any:
         """``init``, in the process itself."""
@@ -155,8 +154,8 @@ class Loop:
         """Handle one item of the mailbox."""
         kind = type(item)
         special = self.suspended or self.standby is not None or self.debug is not None
-        if special and not self._special(item, kind):
-            return None
+        if special and (later := self._special(item, kind)) is not NOW:
+            return later
         if kind is Call:
             return self._call(item)
         if kind is Cast:
@@ -175,20 +174,20 @@ class Loop:
         self.idle_timeout = None
         return self._run(self.module.handle_info, TIMEOUT, TIMEOUT)
 
-    def _special(self, item: Any, kind: type) -> bool:
-        """Suspended, in standby or debugged: whether the item is to be handled now."""
+    def _special(self, item: Any, kind: type) -> Any:
+        """Suspended, in standby or debugged: ``NOW`` if the item is to be handled now."""
         if self.debug is not None and kind is not System:
             self.debug.saw(self, item)
         if kind is System or (kind is Exit and item.pid == self.parent):
-            return True
+            return NOW
         if self.standby is not None:
             return _standby.handle(self, item)
         if self.suspended:
             if self.held is None:
                 self.held = deque()
             self.held.append(item)
-            return False
-        return True
+            return None
+        return NOW
 
     def _call(self, item: Call) -> Any:
         proc = self.proc

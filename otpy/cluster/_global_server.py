@@ -74,6 +74,9 @@ class Server(GenServer["State"], kernel=True):
             case ("register", Wanted() as wanted):
                 state.do(state.names.register(from_, wanted))
                 return NoReply()
+            case ("register_or_monitor", Wanted() as wanted, Ref() as ref):
+                state.do(state.names.register(from_, wanted, (wanted.pid, ref)))
+                return NoReply()
             case ("unregister", name):
                 state.do(state.names.unregister(name))
                 return Reply(None)

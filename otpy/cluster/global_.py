@@ -91,18 +91,30 @@ class GlobalNames:
                 return bool(done)
             dead += others  # other nodes still have to hear of it
 
+    def register_or_monitor(self, name: Any, pid: Pid, ref: Ref) -> bool:
+        """``register_name``, and in the same step ``monitor_name`` if that is False."""
+        request = ("register_or_monitor", Wanted(name, pid, DEFAULT), ref)
+        done, _ = gen_server.call(server_of(self.node), request, timeout=None)
+        return bool(done)
+
     def unregister_name(self, name: Any) -> None:
         """Free the name everywhere."""
         gen_server.call(server_of(self.node), ("unregister", name), timeout=None)
 
     def whereis_name(self, name: Any) -> Pid | None:
-        """The holder; never a pid whose death this node has been told of."""
+        """The holder; never a pid whose death this node has been told of.
+
+        Nor one of this node whose registration may still be refused.
+        """
         claims = self.names.table.get(name)
         if claims is None:
             return None
-        here, peers = self.node.name, self.node.peers
+        here, peers, pending = self.node.name, self.node.peers, self.names.pending
         live = [
-            pid for pid in claims if not self._dead(pid) and (pid.node == here or pid.node in peers)
+            pid
+            for pid in claims
+            if not self._dead(pid)
+            and (pid.node in peers if pid.node != here else (name, pid) not in pending)
         ]
         return min(live, default=None)
 

@@ -48,6 +48,8 @@ BUILT_IN = (DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL)
 
 
 Pids = tuple[Pid, ...]
+Watcher = tuple[Pid, Ref]
+ENDED = 1024  # names whose last holder's end is remembered
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class Freed:
 
     name: Any
     reason: Any
-    watchers: list[tuple[Pid, Ref]]
+    watchers: list[Watcher]
 
 
 @dataclass(slots=True)
@@ -129,6 +131,7 @@ class Request:
     missing: dict[str, None] | None = None  # who has not said yes; None before the grant
     refused: bool = False
     others: Pids = ()  # why
+    watch: Watcher | None = None  # whom to tell when the name is free, if the answer is no
 
 
 @dataclass(slots=True)
@@ -143,7 +146,9 @@ class Names:
     origins: dict[Any, str] = field(default_factory=dict)
     granted: dict[Any, tuple[str, Any]] = field(default_factory=dict)
     queued: dict[Any, list[tuple[str, Any, Wanted]]] = field(default_factory=dict)
-    watchers: dict[Any, list[tuple[Pid, Ref]]] = field(default_factory=dict)
+    watchers: dict[Any, list[Watcher]] = field(default_factory=dict)
+    pending: dict[tuple[Any, Pid], None] = field(default_factory=dict)  # own, may be refused
+    ended: dict[Any, tuple[Pid, Any]] = field(default_factory=dict)  # free names: who, why
     waiting: dict[Pid, int] = field(default_factory=dict)  # names each watcher waits for
     many_names: bool = False
 
@@ -159,17 +164,20 @@ class Names:
         claims = self.table.get(name)
         return min(claims) if claims else None
 
-    def register(self, request: Any, wanted: Wanted) -> Effects:
-        """Register; ``Answer(request, ok)`` follows."""
+    def register(self, request: Any, wanted: Wanted, watch: Watcher | None = None) -> Effects:
+        """Register; ``Answer(request, ok)`` follows. If it is no, ``watch`` is monitored.
+
+        That is one step: whoever holds the name now, its end is not missed.
+        """
         pid = wanted.pid
+        asked = self.boss if pid.node == self.node else pid.node
+        self.requests[request] = Request(wanted, asked, watch=watch)
         if pid.node != self.node:
             if pid.node not in self.peers:
-                return [Answer(request, False)]
-            self.requests[request] = Request(wanted, pid.node)
+                return self._done(request, False)
             return [Send(pid.node, ("own", request, tuple(wanted)))]
         if not wanted.force and not self.many_names and pid in self.named:
-            return [Answer(request, False)]
-        self.requests[request] = Request(wanted, self.boss)
+            return self._done(request, False)
         return self._ask_boss(request)
 
     def _ask_boss(self, request: Any) -> Effects:
@@ -188,10 +196,14 @@ class Names:
                 effects += self._drop(name, pid, "unregistered")
         return effects
 
-    def monitor(self, name: Any, pid: Pid, ref: Ref) -> Effects:
-        """Tell ``pid``, a process of our own, when the name is free; at once if it is."""
+    def monitor(self, name: Any, pid: Pid, ref: Ref, since: Pids = ()) -> Effects:
+        """Tell ``pid``, a process of our own, when the name is free; at once if it is.
+
+        The reason is then that of the last holder's end, if it is one of ``since``.
+        """
         if name not in self.table:
-            return [Freed(name, "noproc", [(pid, ref)])]
+            last, reason = self.ended.get(name, (None, "noproc"))
+            return [Freed(name, reason if last in since else "noproc", [(pid, ref)])]
         self.watchers.setdefault(name, []).append((pid, ref))
         self.waiting[pid] = self.waiting.get(pid, 0) + 1
         return [Watch(pid)]
@@ -333,6 +345,8 @@ class Names:
             effects = self._send(asked.asked, ("done", wanted.name, request))
             return effects + self._done(request, False, others)
         asked.missing = dict.fromkeys((self.node, *self.peers))
+        if not wanted.force:
+            self.pending[wanted.name, wanted.pid] = None
         effects = self._take(wanted)
         effects.append(Watch(wanted.pid))
         claim = ("claim", request, tuple(wanted))
@@ -359,6 +373,7 @@ class Names:
         if asked.missing:
             return []
         name, pid = asked.wanted.name, asked.wanted.pid
+        self.pending.pop((name, pid), None)
         effects: Effects = []
         if asked.refused:
             effects += self._withdraw(name, pid, "noproc")
@@ -367,9 +382,13 @@ class Names:
         return effects + self._done(request, held, asked.others)
 
     def _done(self, request: Any, ok: bool, others: Pids = ()) -> Effects:
-        if self.requests.pop(request, None) is None:
+        asked = self.requests.pop(request, None)
+        if asked is None:
             return []
-        return [Answer(request, ok, others)]
+        answer: Effects = [Answer(request, ok, others)]
+        if ok or asked.watch is None:
+            return answer
+        return answer + self.monitor(asked.wanted.name, *asked.watch, others)
 
     def _withdraw(self, name: Any, pid: Pid, reason: Any) -> Effects:
         if pid not in self.table.get(name, {}):
@@ -402,6 +421,10 @@ class Names:
             self.table[name] = left
         else:
             del self.table[name]
+            self.ended.pop(name, None)
+            self.ended[name] = (pid, reason)
+            if len(self.ended) > ENDED:
+                del self.ended[next(iter(self.ended))]
             watchers = self.watchers.pop(name, [])
             if watchers:
                 effects.append(Freed(name, reason, watchers))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from otpy.runtime._current import current
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import REPLY, Process
+from otpy.runtime.tasks import TaskProcess
 from otpy.terms.pid import Ref
 from otpy.terms.signals import ReplySignal
 
@@ -45,8 +46,26 @@ def outside(me: Process, begin: Callable[[Callable[[Callable[[], T]], None]], No
     ``begin(done)`` starts it; whoever finishes it calls ``done(result)``, from any
     thread; ``result()`` gives the value or raises.
     """
-    node = me.node
-    tag = next(node.numbers)
+    _begin(me, begin)
+    while me.reply is None:
+        me.park(REPLY, None)
+    result: T = _result(me)
+    return result
+
+
+async def await_outside(
+    me: TaskProcess, begin: Callable[[Callable[[Callable[[], T]], None]], None]
+) -> T:
+    """``outside`` for an async process."""
+    _begin(me, begin)
+    while me.reply is None:
+        await me.wait(REPLY, None)
+    result: T = _result(me)
+    return result
+
+
+def _begin(me: Process, begin: Callable[[Callable[[Callable[[], T]], None]], None]) -> None:
+    tag = next(me.node.numbers)
     me.reply = None
     me.call_tag = tag
     ref = Ref(me.pid.started, me.pid.node, me.pid.bits, tag, me.pid.number)
@@ -59,11 +78,12 @@ def outside(me: Process, begin: Callable[[Callable[[Callable[[], T]], None]], No
         me.submit(ReplySignal(me.pid, ref, True, value))
 
     begin(done)
-    while me.reply is None:
-        me.park(REPLY, None)
+
+
+def _result(me: Process) -> Any:
+    assert me.reply is not None
     ok, value = me.reply[1]
     me.reply = None
     if not ok:
         raise value
-    result: T = value
-    return result
+    return value

@@ -48,6 +48,9 @@ class Router(Protocol):
 class NameService(Protocol):
     """OTP's four via callbacks and ``monitor_name``, for one kind of name.
 
+    ``register_or_monitor(name, pid, ref)`` is ``register_name``, and if that is False
+    ``monitor_name``, so that no holder's end falls between the two.
+
     ``mask(pid)``: a process of another node has ended, and from now on ``whereis_name``
     does not give it. Called on the I/O thread, before anybody on this node hears of it.
     """
@@ -55,6 +58,7 @@ class NameService(Protocol):
     scope: Literal["node", "cluster"]
 
     def register_name(self, name: Any, pid: Pid) -> bool: ...
+    def register_or_monitor(self, name: Any, pid: Pid, ref: Ref) -> bool: ...
     def unregister_name(self, name: Any) -> None: ...
     def whereis_name(self, name: Any) -> Pid | None: ...
     def send(self, name: Any, message: Any) -> Pid: ...

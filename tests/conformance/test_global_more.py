@@ -405,7 +405,7 @@ def test_glob_22_a_resolver_that_is_not_loaded_counts_as_a_crash(cluster: Cluste
         with node.attached():
             pid = spawn()
             pids.append(pid)
-            register = node.name_services["global"].register_name
+            register: Any = node.name_services["global"].register_name
             eventually(partial(register, "x", pid, "no.such:function"))
     cluster.heal("ab", "c")
     eventually(lambda: everywhere(cluster, "x", min(pids)))
@@ -426,7 +426,7 @@ def test_glob_03_the_server_keeps_nothing_of_what_is_over(cluster: Cluster) -> N
 
     with a.attached():
         for _ in range(20):
-            process.spawn_monitor(watch, green=True)
+            process.spawn(watch, monitor=True, green=True)
             process.receive(Down, timeout=5)
     with b.attached():
         for number in range(20):

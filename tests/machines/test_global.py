@@ -170,6 +170,7 @@ class Network:
             assert not machine.requests
             assert not machine.granted
             assert not machine.queued
+            assert not machine.pending
 
 
 def play(seed: int, machine: type[g.Names] = g.Names) -> None:
