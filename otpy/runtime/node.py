@@ -14,14 +14,14 @@ from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
 from otpy.runtime.pool import Pool
 from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock, system_entropy
-from otpy.runtime.record import Effects, NodeGone, Process, Server, absent
+from otpy.runtime.record import Effects, NodeGone, Process, Server, absent, with_reason
 from otpy.runtime.scheduler import GreenProcess, Scheduler
 from otpy.runtime.spawning import spawn_here
 from otpy.runtime.tasks import LoopThread, TaskProcess
 from otpy.runtime.telemetry import Events
 from otpy.runtime.threads import ThreadProcess
 from otpy.runtime.timers import Timers
-from otpy.terms.errors import NodeError, NodeForked, NodeStopped
+from otpy.terms.errors import NodeError, NodeForked, NodeStopped, NotSendable
 from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.names import At
 from otpy.terms.pid import Creation, Pid, Ref
@@ -316,7 +316,13 @@ class Node:
             proc = self.procs.get(sender)
             if proc is not None:
                 self.note_peer(proc, peer)
-        self.router.route(peer, signal)
+        try:
+            self.router.route(peer, signal)
+        except NotSendable as error:
+            told = with_reason(signal, ("not_sendable", str(error)))
+            if told is None:
+                raise
+            self.router.route(peer, told)  # an end is never silent, whatever its reason is
 
     def unreachable(self, signal: Signal) -> None:
         """The signal's node cannot be reached: answer what wants an answer."""

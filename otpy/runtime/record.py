@@ -419,6 +419,16 @@ def absent(signal: Internal, reason: Any) -> Effects:
             return None
 
 
+def with_reason(signal: Signal, reason: Any) -> Signal | None:
+    """What tells of a process's end, with another reason; None for any other signal."""
+    match signal:
+        case DownSignal() | ExitSignal(link=True):
+            return msgspec.structs.replace(signal, reason=reason)
+        case ReplySignal(ok=False):
+            return msgspec.structs.replace(signal, value=reason)
+    return None
+
+
 def _ended(dest: Pid | At, reason: Any) -> Pid | None:
     return dest if type(dest) is Pid and reason == NOPROC else None
 
