@@ -88,13 +88,19 @@ class Server(GenServer["State"], kernel=True):
                 return NoReply()
             case ("sync",):
                 return Reply(None)
-        LOG.warning("%s: the name server does not know the call %r", state.node.name, request)
-        return NoReply()  # OTP's does not answer either
+            case _:
+                name = state.node.name
+                LOG.warning("%s: the name server does not know the call %r", name, request)
+                return NoReply()  # OTP's does not answer either
 
     def handle_cast(self, request: Any, state: "State") -> None:
         match request:
             case ("monitor", name, Pid() as pid, Ref() as ref):
                 state.do(state.names.monitor(name, pid, ref))
+            case _:
+                LOG.warning(
+                    "%s: the name server does not know the cast %r", state.node.name, request
+                )
 
     def handle_info(self, message: Any, state: "State") -> None:
         match message:
@@ -109,6 +115,8 @@ class Server(GenServer["State"], kernel=True):
                 state.down(ref, reason)
             case ("resolver_deadline", Ref() as ref):
                 state.too_late(ref)
+            case _:
+                pass  # garbage is ignored, as in OTP
 
 
 @dataclass(slots=True)

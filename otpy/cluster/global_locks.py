@@ -41,8 +41,7 @@ def set_lock(lock: LockId, nodes: list[str] | None = None, retries: float = floa
     ``NotDistributed``.
     """
     checked = _checked_lock(lock, nodes)
-    if isinstance(retries, bool) or not isinstance(retries, (int, float)) or not retries >= 0:
-        raise BadArgument(f"retries={retries!r}; expected a number that is not negative")
+    _check_retries(retries)
     node = current().node
     asker = Asker(retries)
     event: AskerEvent = Begin(_places(nodes))
@@ -109,17 +108,26 @@ def _tell(place: str, what: str, lock: LockId) -> str:
     return said
 
 
+def _check_retries(retries: Any) -> None:
+    number = isinstance(retries, (int, float)) and not isinstance(retries, bool)
+    if not number or not retries >= 0:
+        raise BadArgument(f"retries={retries!r}; expected a number that is not negative")
+
+
 def _checked_lock(lock: Any, nodes: Any) -> LockId:
-    if not (isinstance(lock, tuple) and len(lock) == 2):
-        raise BadArgument(f"lock {lock!r}; expected (resource, requester)")
+    match lock:
+        case (resource, requester) if isinstance(lock, tuple):
+            checked: LockId = (resource, requester)
+        case _:
+            raise BadArgument(f"lock {lock!r}; expected (resource, requester)")
     try:
-        hash(lock[0])
+        hash(checked[0])
     except TypeError:
-        raise BadArgument(f"resource {lock[0]!r} of a lock; expected a hashable value") from None
-    if nodes is not None and not (
-        isinstance(nodes, (list, tuple)) and all(isinstance(node, str) for node in nodes)
-    ):
-        raise BadArgument(f"nodes={nodes!r}; expected a list of node names")
-    encode(lock, "lock")
+        raise BadArgument(f"resource {checked[0]!r}; expected a hashable value") from None
+    if nodes is not None:
+        names: list[Any] = [*nodes] if isinstance(nodes, (list, tuple)) else [None]
+        if not all(isinstance(name, str) for name in names):
+            raise BadArgument(f"nodes={nodes!r}; expected a list of node names")
+    encode(checked, "lock")
     server_of(current().node)
-    return lock
+    return checked

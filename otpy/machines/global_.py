@@ -35,7 +35,7 @@ do, so that it can look whether they are such and ask again.
 from dataclasses import dataclass, field
 from typing import Any
 
-from otpy.machines.global_messages import Wanted, read
+from otpy.machines.global_messages import Claim, Wanted, read
 from otpy.terms.pid import Pid, Ref
 
 DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
@@ -49,6 +49,7 @@ BUILT_IN = (DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL)
 
 Pids = tuple[Pid, ...]
 Watcher = tuple[Pid, Ref]
+Asking = tuple[str, Any, Wanted]
 ENDED = 1024  # names whose last holder's end is remembered
 
 
@@ -139,17 +140,20 @@ class Names:
     """The machine of one node. The claims of one name are replaced, never changed in place."""
 
     node: str
-    table: dict[Any, dict[Pid, str]] = field(default_factory=dict)
-    named: dict[Pid, dict[Any, None]] = field(default_factory=dict)
-    peers: dict[str, None] = field(default_factory=dict)
-    requests: dict[Any, Request] = field(default_factory=dict)
-    origins: dict[Any, str] = field(default_factory=dict)
-    granted: dict[Any, tuple[str, Any]] = field(default_factory=dict)
-    queued: dict[Any, list[tuple[str, Any, Wanted]]] = field(default_factory=dict)
-    watchers: dict[Any, list[Watcher]] = field(default_factory=dict)
-    pending: dict[tuple[Any, Pid], None] = field(default_factory=dict)  # own, may be refused
-    ended: dict[Any, tuple[Pid, Any]] = field(default_factory=dict)  # free names: who, why
-    waiting: dict[Pid, int] = field(default_factory=dict)  # names each watcher waits for
+    table: dict[Any, dict[Pid, str]] = field(default_factory=dict[Any, dict[Pid, str]])
+    named: dict[Pid, dict[Any, None]] = field(default_factory=dict[Pid, dict[Any, None]])
+    peers: dict[str, None] = field(default_factory=dict[str, None])
+    requests: dict[Any, Request] = field(default_factory=dict[Any, Request])
+    origins: dict[Any, str] = field(default_factory=dict[Any, str])
+    granted: dict[Any, tuple[str, Any]] = field(default_factory=dict[Any, tuple[str, Any]])
+    queued: dict[Any, list[Asking]] = field(default_factory=dict[Any, list[Asking]])
+    watchers: dict[Any, list[Watcher]] = field(default_factory=dict[Any, list[Watcher]])
+    # Claims of our own that may still be refused.
+    pending: dict[tuple[Any, Pid], None] = field(default_factory=dict[tuple[Any, Pid], None])
+    # Free names: who had it last, and why it ended.
+    ended: dict[Any, tuple[Pid, Any]] = field(default_factory=dict[Any, tuple[Pid, Any]])
+    # How many names each watcher waits for.
+    waiting: dict[Pid, int] = field(default_factory=dict[Pid, int])
     many_names: bool = False
 
     # Requests of this node.
@@ -269,31 +273,35 @@ class Names:
                 key = (sender, request)
                 self.origins[key] = sender
                 return self._owned(self.register(key, wanted))
-            case ("owned", request, bool(ok), tuple(others)):
+            case ("owned", request, bool(ok), others):
                 return self._done(request, ok, others)
             case ("ask", request, Wanted() as wanted):
                 return self._ask(sender, request, wanted)
-            case ("grant", request, bool(ok), tuple(others)):
+            case ("grant", request, bool(ok), others):
                 return self._owned(self._granted(request, ok, others))
             case ("done", name, request):
                 return self._next(name) if self.granted.get(name) == (sender, request) else []
             case ("claim", request, Wanted() as wanted):
                 return self._claimed(sender, request, wanted)
-            case ("said", request, bool(ok), tuple(others)):
+            case ("said", request, bool(ok), others):
                 return self._owned(self._answered(request, sender, ok, others))
             case ("free", name, Pid() as pid) if pid.node == self.node:
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
                 return self._drop(name, pid, reason)
-            case ("sync", list(claims)):
-                effects: Effects = []
-                for name, pid, resolver in claims:
-                    self._put(name, pid, resolver)
-                    effects += self._conflict(name, pid)
-                return effects
+            case ("sync", claims):
+                return self._synced(claims)
             case ("resolved", name, Pid() as pid):
                 return self._withdraw(name, pid, "name_conflict")
-        return []
+            case _:
+                return []
+
+    def _synced(self, claims: list[Claim]) -> Effects:
+        effects: Effects = []
+        for name, pid, resolver in claims:
+            self._put(name, pid, resolver)
+            effects += self._conflict(name, pid)
+        return effects
 
     def _owned(self, effects: Effects) -> Effects:
         """Answers to requests that came from another node go there."""

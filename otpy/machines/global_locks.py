@@ -111,8 +111,8 @@ class Held:
 class Locks:
     """The locks of one node."""
 
-    table: dict[Any, Held] = field(default_factory=dict)
-    held_by: dict[Pid, dict[Any, None]] = field(default_factory=dict)
+    table: dict[Any, Held] = field(default_factory=dict[Any, Held])
+    held_by: dict[Pid, dict[Any, None]] = field(default_factory=dict[Pid, dict[Any, None]])
 
     def handle(self, event: TableEvent) -> TableEffects:
         """Apply one event."""
@@ -233,8 +233,8 @@ class Asker:
     """One ``set_lock``; ``retries`` is how many attempts may follow the first."""
 
     retries: float = float("inf")
-    places: list[str] = field(default_factory=list)  # still to be asked, the next one last
-    taken: list[str] = field(default_factory=list)  # by this attempt
+    places: list[str] = field(default_factory=list[str])  # still to be asked, the next one last
+    taken: list[str] = field(default_factory=list[str])  # by this attempt
     wait: float = FIRST_WAIT
 
     def handle(self, event: AskerEvent, now: float, chance: float) -> AskerEffect:

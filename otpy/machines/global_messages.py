@@ -46,27 +46,48 @@ def read(message: Any) -> tuple[Any, ...] | None:
         case ("own" | "ask" | "claim" as kind, request, parts) if _hashable(request):
             wanted = _wanted(parts)
             return (kind, request, wanted) if wanted is not None else None
-        case ("sync", tuple(claims)):
-            return "sync", [Claim(*claim) for claim in claims if _is_claim(claim)]
-        case (str(), key, *rest) if _hashable(key):
-            usable = message[0] != "done" or _hashable(rest[0] if rest else None)
-            return tuple(message) if usable else None
-    return None
+        case ("sync", claims):
+            checked = [_claim(claim) for claim in _items(claims)]
+            return "sync", [claim for claim in checked if claim is not None]
+        case ("owned" | "grant" | "said" as kind, request, bool(ok), others):
+            pids = _pids(others)
+            return (kind, request, ok, pids) if pids is not None and _hashable(request) else None
+        case ("done", name, request):
+            return ("done", name, request) if _hashable((name, request)) else None
+        case ("free" | "resolved" as kind, name, Pid() as pid):
+            return (kind, name, pid) if _hashable(name) else None
+        case ("gone", name, Pid() as pid, reason):
+            return ("gone", name, pid, reason) if _hashable(name) else None
+        case _:
+            return None
+
+
+def _pids(value: Any) -> tuple[Pid, ...] | None:
+    pids = [item for item in _items(value) if isinstance(item, Pid)]
+    return tuple(pids) if isinstance(value, tuple) and pids == [*_items(value)] else None
+
+
+def _items(value: Any) -> list[Any]:
+    return [*value] if isinstance(value, tuple) else []
 
 
 def _wanted(parts: Any) -> Wanted | None:
     match parts:
-        case (name, Pid(), str(), bool(), tuple(dead)):
-            usable = _hashable(name) and all(isinstance(pid, Pid) for pid in dead)
-            return Wanted(*parts) if usable else None
+        case (name, Pid() as pid, str(resolver), bool(force), dead):
+            pids = _pids(dead)
+            if pids is not None and _hashable(name):
+                return Wanted(name, pid, resolver, force, pids)
+        case _:
+            pass
     return None
 
 
-def _is_claim(claim: Any) -> bool:
+def _claim(claim: Any) -> Claim | None:
     match claim:
-        case (name, Pid(), str()):
-            return _hashable(name)
-    return False
+        case (name, Pid() as pid, str(resolver)) if _hashable(name):
+            return Claim(name, pid, resolver)
+        case _:
+            return None
 
 
 def _hashable(value: Any) -> bool:

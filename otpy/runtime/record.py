@@ -426,7 +426,8 @@ def with_reason(signal: Signal, reason: Any) -> Signal | None:
             return msgspec.structs.replace(signal, reason=reason)
         case ReplySignal(ok=False):
             return msgspec.structs.replace(signal, value=reason)
-    return None
+        case _:
+            return None
 
 
 def _ended(dest: Pid | At, reason: Any) -> Pid | None:

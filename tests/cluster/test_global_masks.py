@@ -95,7 +95,10 @@ def test_whereis_after_a_down_never_gives_the_dead_pid_in_the_simulator(hears: A
 
 
 def test_without_the_mask_the_dead_pid_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GlobalNames, "mask", lambda self, pid: None)
+    def no_mask(self: GlobalNames, pid: Pid) -> None:
+        """Forget it."""
+
+    monkeypatch.setattr(GlobalNames, "mask", no_mask)
     with pytest.raises(AssertionError, match="is None"):
         test_whereis_after_a_down_never_gives_the_dead_pid_in_the_simulator(hears_by_monitor)
 
@@ -124,13 +127,13 @@ def test_a_mask_goes_when_newer_deaths_come_and_not_before_the_table_drops_the_p
     service = sim.nodes[A].name_services["global"]
     assert isinstance(service, GlobalNames)
     held = Pid(1, B, 1, 1)
-    service.names._put("x", held, "default")
+    service.names.message(B, ("sync", (("x", held, "default"),)))
     for number in range(1, MASKS + 500):
         service.mask(Pid(1, B, 1, number))
     assert len(service.masks) == MASKS
     assert held in service.masks
     assert Pid(1, B, 1, 2) not in service.masks
-    service.names._drop("x", held, "killed")
+    service.names.message(B, ("gone", "x", held, "killed"))
     for number in range(MASKS + 500, 2 * MASKS + 1000):
         service.mask(Pid(1, B, 1, number))
     assert held not in service.masks

@@ -209,7 +209,7 @@ def conflict(cluster: Cluster, resolve: Any) -> tuple[Pid, Pid]:
     """The same name on both sides of a split that is healed; the pids, sorted."""
     cluster.start("abc")
     cluster.partition("ab", "c")
-    pids = []
+    pids: list[Pid] = []
     for short in "ac":
         with cluster.nodes[short].attached():
             pid = spawn()
@@ -301,10 +301,14 @@ def test_glob_18_each_function_refuses_what_it_cannot_use(cluster: Cluster) -> N
     cluster.start("ab")
     with cluster.nodes["a"].attached():
         me: Any = self_pid()
+
+        def unnamed(name: Any, first: Pid, second: Pid) -> Pid:
+            return first
+
         bad: list[tuple[type[Exception], Any, tuple[Any, ...]]] = [
             (BadArgument, global_.re_register_name, ("x", "me")),
             (BadArgument, global_.re_register_name, ("x", me, "no:such")),
-            (BadArgument, global_.register_name, ("x", me, lambda *_: None)),
+            (BadArgument, global_.register_name, ("x", me, unnamed)),
             (NotAName, global_.register_name, ("\ud800", me)),
             (NotAName, global_.register_name, (("x", None), me)),
             (NotAName, global_.unregister_name, (None,)),
@@ -399,7 +403,7 @@ def test_glob_22_a_resolver_that_is_not_loaded_counts_as_a_crash(cluster: Cluste
     """A node takes part in names whose resolver it has never heard of."""
     cluster.start("abc")
     cluster.partition("ab", "c")
-    pids = []
+    pids: list[Pid] = []
     for short in "ac":
         node = cluster.nodes[short]
         with node.attached():
@@ -436,7 +440,8 @@ def test_glob_03_the_server_keeps_nothing_of_what_is_over(cluster: Cluster) -> N
     for node in (a, b):
         server = node.procs[node.names.table["global_name_server"]]
         eventually(lambda server=server: not server.deferred)  # type: ignore[misc]
-        state = server.server.state  # type: ignore[union-attr]  # a gen_server's loop
+        loop: Any = server.server
+        state: Any = loop.state
         eventually(lambda state=state: not state.locks.table and not state.locks.held_by)  # type: ignore[misc]
         far = ("server", (b if node is a else a).name)
         watched = {far, ("names", holder)} if node is b else {far}

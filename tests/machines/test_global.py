@@ -77,6 +77,8 @@ class Network:
                 case g.Freed(name, _, watchers):
                     for pid, _ in watchers:
                         assert self.waits.pop(pid, None) == (node, name), "told though dead"
+                case _:
+                    pass  # a network of machines has no use for it
         for pid in dead:
             self.do(node, self.machines[node].pid_down(pid, "noproc"))
         for pid in ended:
