@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = Timeout()
 type_of: Callable[[Any], type[Any]] = type  # to a checker, ``type`` of any value is unknown
+NOW = object()
 
 
 def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
@@ -109,21 +110,11 @@ class Loop:
         """Take the name, run ``init`` and tell the starter."""
         proc = self.proc
         proc.handling = self.starter
-        if self.name is not None and proc.kind == "async":
-            return self._begin_later()
-        if self.name is not None and not _standby.take_name(self):
-            return None
-        return self.run_init()
+        return self.run_init() if self.name is None else _standby.begin(self)
 
     def mark(self) -> None:
         """Suspension, standby or debugging began or ended."""
         self.special = self.suspended or self.standby is not None or self.debug is not None
-
-    async def _begin_later(self) -> None:
-        if await _standby.take_name_later(self):
-            again = self.run_init()
-            if again is not None:
-                await again
 
     def run_init(self) -> Any:
         """``init``, in the process itself."""
@@ -171,7 +162,7 @@ class Loop:
         with proc.owned:
             effects = proc.die(reason)
         if starter is not None:
-            failed = failed_call(starter, told)
+            failed = failed_call(starter, told, proc.pid)
             effects = [*(effects or ()), failed]
         proc.node.emit(effects)
         raise ProcessExit(reason)
@@ -188,10 +179,8 @@ class Loop:
     def handle(self, item: Any) -> Any:
         """Handle one item of the mailbox."""
         kind = type_of(item)
-        if self.special:
-            handled, special = self._special(item, kind)
-            if handled:
-                return special
+        if self.special and (later := self._special(item, kind)) is not NOW:
+            return later
         if kind is Cast:
             try:
                 result: Next[Any] = self.handle_cast(item.request, self.state)
@@ -221,20 +210,20 @@ class Loop:
         self.idle_timeout = None
         return self._run(self.module.handle_info, TIMEOUT, TIMEOUT)
 
-    def _special(self, item: Any, kind: type[Any]) -> tuple[bool, Any]:
-        """Suspended, in standby or debugged: whether that was all for the item, and the result."""
+    def _special(self, item: Any, kind: type[Any]) -> Any:
+        """Suspended, in standby or debugged: ``NOW`` if the item is to be handled now."""
         if self.debug is not None and kind is not System:
             self.debug.saw(item)
         if kind is System or (kind is Exit and item.pid == self.parent):
-            return False, None
+            return NOW
         if self.standby is not None:
-            return True, _standby.handle(self, item)
+            return _standby.handle(self, item)
         if self.suspended:
             if self.held is None:
                 self.held = deque()
             self.held.append(item)
-            return True, None
-        return False, None
+            return None
+        return NOW
 
     def _call(self, item: Call) -> Any:
         proc = self.proc
@@ -277,9 +266,10 @@ class Loop:
                 self.debug.answered(from_, result.reply)
             answer(proc, from_, True, result.reply)
         elif isinstance(result, NoReply):
+            answered = proc.handling is not from_  # by ``reply``, in the callback itself
             proc.handling = None
             caller = proc.node.procs.get(from_.pid)
-            if caller is None or caller.call_tag == from_.tag:
+            if not answered and (caller is None or caller.call_tag == from_.tag):
                 if proc.deferred is None:
                     proc.deferred = {}
                 proc.deferred[from_.tag] = from_

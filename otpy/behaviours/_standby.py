@@ -4,6 +4,7 @@ A supervised child that finds its cluster-wide name taken does not fail: it has
 a pid, is linked, has not run ``init``, and waits until the name is free.
 """
 
+import inspect
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from otpy.runtime.tasks import TaskProcess
 from otpy.terms.errors import NotAName, NotDistributed
 from otpy.terms.messages import NameFree
 from otpy.terms.names import Global, Via
-from otpy.terms.pid import Pid, Ref
+from otpy.terms.pid import Pid
 from otpy.terms.reasons import NORMAL
 
 if TYPE_CHECKING:
@@ -22,15 +23,44 @@ if TYPE_CHECKING:
 
 
 class Standby:
-    """A process that waits for its name."""
+    """A process that waits for its name, or does not yet know whether it must."""
 
-    __slots__ = ("held", "holder", "ref", "restart")
+    __slots__ = ("_last", "held", "key", "pid", "ref", "restart", "service")
 
-    def __init__(self, holder: Pid | None, restart: str) -> None:
-        self.holder = holder
-        self.restart = restart
-        self.ref: Ref | None = None
+    def __init__(self, proc: Process, service: Any, key: Any) -> None:
+        self.service = service
+        self.key = key
+        self.pid = proc.pid
+        self.restart = proc.standby_allowed
+        self.ref = proc.node.new_ref(proc.pid.number)
         self.held: deque[Any] = deque()
+        self._last: Pid | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the process may wait."""
+        scope = getattr(self.service, "scope", "node")
+        return self.restart not in (None, "temporary") and scope == "cluster"
+
+    @property
+    def holder(self) -> Pid | None:
+        """Who else has the name; while nobody has it, who had it last."""
+        found = self.service.whereis_name(self.key)
+        if found is not None and found != self.pid:
+            self._last = found
+        return self._last
+
+    def register(self) -> bool:
+        """Register the name; if that fails and it may wait, ``NameFree(self.ref)`` will come."""
+        service, key, pid = self.service, self.key, self.pid
+        if not self.allowed:
+            return bool(service.register_name(key, pid))
+        if hasattr(service, "register_or_monitor"):
+            return bool(service.register_or_monitor(key, pid, self.ref))
+        if service.register_name(key, pid):
+            return True
+        service.monitor_name(key, pid, self.ref)
+        return False
 
 
 def service_of(proc: Process, name: Any) -> tuple[Any, Any]:
@@ -47,58 +77,50 @@ def service_of(proc: Process, name: Any) -> tuple[Any, Any]:
     raise NotAName(f"{name!r}; expected a str, a class, Global(...) or Via(module, key)")
 
 
-def take_name(loop: "Loop") -> bool:
-    """Register the name, or go into standby; False when ``init`` must wait."""
+def begin(loop: "Loop") -> Any:
+    """Register the name and run ``init``, or go into standby."""
     service, key = service_of(loop.proc, loop.name)
-    return _taken(loop, service, key, service.register_name(key, loop.proc.pid))
+    standby = Standby(loop.proc, service, key)
+    if isinstance(loop.proc, TaskProcess):
+        return _begin_later(loop, loop.proc, standby)
+    return _begun(loop, standby, standby.register())
 
 
-async def take_name_later(loop: "Loop") -> bool:
-    """``take_name`` in a process that is a task: registering waits, which its loop must not."""
-    service, key = service_of(loop.proc, loop.name)
-    return _taken(loop, service, key, await _registered_later(loop, service, key))
+async def _begin_later(loop: "Loop", proc: TaskProcess, standby: Standby) -> None:
+    await _finished(_begun(loop, standby, await _register_later(proc, standby)))
 
 
-async def _registered_later(loop: "Loop", service: Any, key: Any) -> bool:
-    proc = loop.proc
-    assert isinstance(proc, TaskProcess)
-    registered: bool = await outside_later(
-        proc, apart(proc.node, lambda: service.register_name(key, proc.pid))
-    )
-    return registered
-
-
-def _taken(loop: "Loop", service: Any, key: Any, registered: bool) -> bool:
-    if registered:
-        return True
-    proc = loop.proc
-    holder = service.whereis_name(key)
-    restart = proc.standby_allowed
-    if not restart or restart == "temporary" or getattr(service, "scope", "node") != "cluster":
+def _begun(loop: "Loop", standby: Standby, won: bool) -> Any:
+    if won:
+        return loop.run_init()
+    holder = standby.holder
+    if not standby.allowed:
         loop.quit(NORMAL, ("already_started", holder))
-    loop.standby = Standby(holder, restart)
+    loop.standby = standby
     loop.mark()
-    _watch(loop, service, key)
-    loop.tell_starter(True, proc.pid)
-    return False
+    loop.tell_starter(True, loop.proc.pid)
+    return None
 
 
-def _watch(loop: "Loop", service: Any, key: Any) -> None:
-    assert loop.standby is not None
-    loop.standby.ref = ref = loop.proc.node.new_ref(loop.proc.pid.number)
-    service.monitor_name(key, loop.proc.pid, ref)
+async def _register_later(proc: TaskProcess, standby: Standby) -> bool:
+    """A name service blocks, and a task may not: a process of its own asks."""
+    return await outside_later(proc, apart(proc.node, standby.register))
+
+
+async def _finished(result: Any) -> None:
+    if inspect.isawaitable(result):
+        await result
 
 
 def handle(loop: "Loop", item: Any) -> Any:
-    """An item for a standby; never for its callbacks. The result is to be awaited, if it can be."""
+    """An item for a standby; never for its callbacks. The end of a promotion may be awaited."""
     from otpy.behaviours._loop import answer
 
     standby = loop.standby
     assert standby is not None
     if isinstance(item, NameFree):
-        if item.ref == standby.ref:
-            return _try(loop, standby, item.reason)
-    elif type(item) is Call:
+        return _try(loop, standby, item.reason) if item.ref == standby.ref else None
+    if type(item) is Call:
         answer(loop.proc, item.from_, False, ("standby", standby.holder))
     else:
         standby.held.append(item)
@@ -108,25 +130,21 @@ def handle(loop: "Loop", item: Any) -> Any:
 def _try(loop: "Loop", standby: Standby, why: Any) -> Any:
     if standby.restart == "transient" and why == NORMAL:
         loop.stop(NORMAL, None)
-    service, key = service_of(loop.proc, loop.name)
-    if loop.proc.kind == "async":
-        return _try_later(loop, standby, service, key)
-    return _tried(loop, standby, service, key, service.register_name(key, loop.proc.pid))
+    standby.ref = loop.proc.node.new_ref(loop.proc.pid.number)
+    if isinstance(loop.proc, TaskProcess):
+        return _try_later(loop, loop.proc, standby)
+    return _tried(loop, standby, standby.register())
 
 
-async def _try_later(loop: "Loop", standby: Standby, service: Any, key: Any) -> None:
-    registered = await _registered_later(loop, service, key)
-    again = _tried(loop, standby, service, key, registered)
-    if again is not None:
-        await again
+async def _try_later(loop: "Loop", proc: TaskProcess, standby: Standby) -> None:
+    await _finished(_tried(loop, standby, await _register_later(proc, standby)))
 
 
-def _tried(loop: "Loop", standby: Standby, service: Any, key: Any, registered: bool) -> Any:
-    if not registered:
-        standby.holder = service.whereis_name(key)
-        _watch(loop, service, key)
+def _tried(loop: "Loop", standby: Standby, won: bool) -> Any:
+    if not won:
         return None
     loop.standby = None
     loop.mark()
-    loop.proc.mailbox.extendleft(reversed(standby.held))
+    with loop.proc.owned:
+        loop.proc.mailbox.extendleft(reversed(standby.held))
     return loop.run_init()

@@ -300,6 +300,17 @@ _UNPACKERS: dict[int, Callable[[list[Any]], Any]] = {
 }
 
 
+def function_text(function: Any, what: str = "function") -> str:
+    """``module:qualname``, as which a function is known on every node. Raises ``NotSendable``."""
+    return _named(function, what)
+
+
+def function_of(text: str) -> Callable[..., Any]:
+    """The function behind ``module:qualname``, if it is loaded here. Raises ``DecodeError``."""
+    found: Callable[..., Any] = _unpack_named([NAMED, text])
+    return found
+
+
 def encode(value: Any, what: str = "message") -> bytes:
     """The bytes of a value. Raises ``NotSendable`` with the path to what cannot be sent."""
     try:
@@ -444,6 +455,8 @@ __all__ = [
     "encode_run",
     "encode_signal",
     "frame",
+    "function_of",
+    "function_text",
     "open_payload",
     "open_signal",
     "read_frame",

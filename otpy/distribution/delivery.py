@@ -85,8 +85,8 @@ def _hand_in_unreadable(node: Node, peer: str, signal: Any) -> None:
             | SpawnedSignal(reason=Unreadable(why))
         ):
             node.inbound(msgspec.structs.replace(signal, reason=("unreadable", why)))
-        case ReplySignal(dest, ref, _, Unreadable(why)):
-            node.inbound(ReplySignal(dest, ref, False, ("unreadable", why)))
+        case ReplySignal(dest, ref, _, Unreadable(why), dead):
+            node.inbound(ReplySignal(dest, ref, False, ("unreadable", why), dead))
         case SpawnSignal(args=Unreadable(why)):
             node.inbound(msgspec.structs.replace(signal, args=(undefined, (why,))))
         case CallSignal(sender, _, ref, _, Unreadable(why)):

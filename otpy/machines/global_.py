@@ -19,16 +19,23 @@ and the new one is withdrawn.
 | a refusal               | withdraw, answer no                                           |
 | own process down        | withdraw                                                      |
 | node up / down          | tell it our claims / forget its claims                        |
+| a watcher of a name     | told when the name has no claim left; forgotten when it ends  |
 | another claim on a name of ours | the resolver of the claim that sorts first decides    |
 
 Of the resolvers, "default", "random_exit", "random_notify" and "notify_all" need no
 message: each owner knows what becomes of its own claim. A function runs at the owner of
-the claim that sorts first, once, which tells the other.
+the claim that sorts first, once, which tells the other. It is known by its text
+``module:qualname`` only, so a node that has not loaded it takes part all the same.
+
+Who registers may know of holders that are dead while other nodes still have to hear of
+it. It names them, and their claims do not stand in the way. A refusal says whose claims
+do, so that it can look whether they are such and ask again.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from otpy.machines.global_messages import Claim, Wanted, read
 from otpy.terms.pid import Pid, Ref
 
 DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
@@ -38,6 +45,12 @@ DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
     "notify_all",
 )
 BUILT_IN = (DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL)
+
+
+Pids = tuple[Pid, ...]
+Watcher = tuple[Pid, Ref]
+Asking = tuple[str, Any, Wanted]
+ENDED = 1024  # names whose last holder's end is remembered
 
 
 @dataclass(slots=True)
@@ -50,22 +63,23 @@ class Send:
 
 @dataclass(slots=True)
 class Answer:
-    """The end of a request made here."""
+    """The end of a request made here; ``others`` are the claims that stood in its way."""
 
     request: Any
     value: bool
+    others: Pids = ()
 
 
 @dataclass(slots=True)
 class Watch:
-    """Tell me when this process of our own ends."""
+    """Tell me when this process of our own ends; it has a name or waits for one."""
 
     pid: Pid
 
 
 @dataclass(slots=True)
 class Unwatch:
-    """No name of this process is left."""
+    """This process has no name and waits for none any more."""
 
     pid: Pid
 
@@ -76,7 +90,7 @@ class Freed:
 
     name: Any
     reason: Any
-    watchers: list[tuple[Pid, Ref]]
+    watchers: list[Watcher]
 
 
 @dataclass(slots=True)
@@ -97,12 +111,12 @@ class Notify:
 
 @dataclass(slots=True)
 class Resolve:
-    """Run a resolver function, here and once; answer with ``resolved``."""
+    """Run a resolver function, ``module:qualname``, here and once; answer with ``resolved``."""
 
     name: Any
     first: Pid
     second: Pid
-    resolver: Any
+    resolver: str
 
 
 Effect = Send | Answer | Watch | Unwatch | Freed | ExitPid | Notify | Resolve
@@ -113,13 +127,12 @@ Effects = list[Effect]
 class Request:
     """A registration asked for on this node that has not been answered."""
 
-    name: Any
-    pid: Pid
-    resolver: Any
-    force: bool
+    wanted: Wanted
     asked: str  # the boss, or the owner of a process of another node
     missing: dict[str, None] | None = None  # who has not said yes; None before the grant
     refused: bool = False
+    others: Pids = ()  # why
+    watch: Watcher | None = None  # whom to tell when the name is free, if the answer is no
 
 
 @dataclass(slots=True)
@@ -127,17 +140,20 @@ class Names:
     """The machine of one node. The claims of one name are replaced, never changed in place."""
 
     node: str
-    table: dict[Any, dict[Pid, Any]] = field(default_factory=dict[Any, dict[Pid, Any]])
+    table: dict[Any, dict[Pid, str]] = field(default_factory=dict[Any, dict[Pid, str]])
+    named: dict[Pid, dict[Any, None]] = field(default_factory=dict[Pid, dict[Any, None]])
     peers: dict[str, None] = field(default_factory=dict[str, None])
     requests: dict[Any, Request] = field(default_factory=dict[Any, Request])
     origins: dict[Any, str] = field(default_factory=dict[Any, str])
     granted: dict[Any, tuple[str, Any]] = field(default_factory=dict[Any, tuple[str, Any]])
-    queued: dict[Any, list[tuple[str, Any, Pid, bool]]] = field(
-        default_factory=dict[Any, list[tuple[str, Any, Pid, bool]]]
-    )
-    watchers: dict[Any, list[tuple[Pid, Ref]]] = field(
-        default_factory=dict[Any, list[tuple[Pid, Ref]]]
-    )
+    queued: dict[Any, list[Asking]] = field(default_factory=dict[Any, list[Asking]])
+    watchers: dict[Any, list[Watcher]] = field(default_factory=dict[Any, list[Watcher]])
+    # Claims of our own that may still be refused.
+    pending: dict[tuple[Any, Pid], None] = field(default_factory=dict[tuple[Any, Pid], None])
+    # Free names: who had it last, and why it ended.
+    ended: dict[Any, tuple[Pid, Any]] = field(default_factory=dict[Any, tuple[Pid, Any]])
+    # How many names each watcher waits for.
+    waiting: dict[Pid, int] = field(default_factory=dict[Pid, int])
     many_names: bool = False
 
     # Requests of this node.
@@ -152,27 +168,26 @@ class Names:
         claims = self.table.get(name)
         return min(claims) if claims else None
 
-    def register(
-        self, request: Any, name: Any, pid: Pid, resolver: Any, force: bool = False
-    ) -> Effects:
-        """Register; ``Answer(request, ok)`` follows."""
+    def register(self, request: Any, wanted: Wanted, watch: Watcher | None = None) -> Effects:
+        """Register; ``Answer(request, ok)`` follows. If it is no, ``watch`` is monitored.
+
+        That is one step: whoever holds the name now, its end is not missed.
+        """
+        pid = wanted.pid
+        asked = self.boss if pid.node == self.node else pid.node
+        self.requests[request] = Request(wanted, asked, watch=watch)
         if pid.node != self.node:
             if pid.node not in self.peers:
-                return [Answer(request, False)]
-            self.requests[request] = Request(name, pid, resolver, force, pid.node)
-            return [Send(pid.node, ("own", request, name, pid, resolver, force))]
-        if not force and not self.many_names and self._has_name(pid):
-            return [Answer(request, False)]
-        self.requests[request] = Request(name, pid, resolver, force, self.boss)
+                return self._done(request, False)
+            return [Send(pid.node, ("own", request, tuple(wanted)))]
+        if not wanted.force and not self.many_names and pid in self.named:
+            return self._done(request, False)
         return self._ask_boss(request)
 
-    def _has_name(self, pid: Pid) -> bool:
-        return any(pid in claims for claims in self.table.values())
-
     def _ask_boss(self, request: Any) -> Effects:
-        wanted = self.requests[request]
-        wanted.asked = self.boss
-        return self._send(wanted.asked, ("ask", request, wanted.name, wanted.pid, wanted.force))
+        asked = self.requests[request]
+        asked.asked = self.boss
+        return self._send(asked.asked, ("ask", request, tuple(asked.wanted)))
 
     def unregister(self, name: Any) -> Effects:
         """Free a name everywhere."""
@@ -185,38 +200,50 @@ class Names:
                 effects += self._drop(name, pid, "unregistered")
         return effects
 
-    def monitor(self, name: Any, pid: Pid, ref: Ref) -> Effects:
-        """Tell ``pid`` when the name is free; at once if it is."""
+    def monitor(self, name: Any, pid: Pid, ref: Ref, since: Pids = ()) -> Effects:
+        """Tell ``pid``, a process of our own, when the name is free; at once if it is.
+
+        The reason is then that of the last holder's end, if it is one of ``since``.
+        """
         if name not in self.table:
-            return [Freed(name, "noproc", [(pid, ref)])]
+            last, reason = self.ended.get(name, (None, "noproc"))
+            return [Freed(name, reason if last in since else "noproc", [(pid, ref)])]
         self.watchers.setdefault(name, []).append((pid, ref))
-        return []
+        self.waiting[pid] = self.waiting.get(pid, 0) + 1
+        return [Watch(pid)]
 
     # The world.
 
     def pid_down(self, pid: Pid, reason: Any) -> Effects:
         """A process of our own ended."""
         effects: Effects = []
-        for name in [name for name, claims in self.table.items() if pid in claims]:
+        if self.waiting.pop(pid, 0):
+            for name, waiting in list(self.watchers.items()):
+                left = [watcher for watcher in waiting if watcher[0] != pid]
+                if left:
+                    self.watchers[name] = left
+                else:
+                    del self.watchers[name]
+        for name in list(self.named.get(pid, ())):
             effects += self._withdraw(name, pid, reason)
         return effects
 
     def node_up(self, peer: str) -> Effects:
         """A session with a node began: tell it our own claims."""
         self.peers[peer] = None
-        mine = [
-            (name, pid, resolver)
-            for name, claims in self.table.items()
-            for pid, resolver in claims.items()
+        mine = tuple(
+            (name, pid, self.table[name][pid])
+            for pid, names in self.named.items()
             if pid.node == self.node
-        ]
+            for name in names
+        )
         return [Send(peer, ("sync", mine))]
 
     def node_down(self, peer: str) -> Effects:
         """A session ended: its claims go, and nothing waits for it any more."""
         self.peers.pop(peer, None)
         effects: Effects = []
-        lost = [(n, pid) for n, claims in self.table.items() for pid in claims if pid.node == peer]
+        lost = [(n, pid) for pid, names in self.named.items() if pid.node == peer for n in names]
         for name, pid in lost:
             effects += self._drop(name, pid, "noconnection")
         for name in list(self.queued):
@@ -229,43 +256,52 @@ class Names:
                 continue
             if wanted.missing is not None:
                 effects += self._answered(request, peer, True)
-            elif wanted.asked == peer and wanted.pid.node == peer:
+            elif wanted.asked == peer and wanted.wanted.pid.node == peer:
                 effects += self._done(request, False)
             elif wanted.asked == peer:
                 effects += self._ask_boss(request)
         return effects
 
     def message(self, sender: str, message: Any) -> Effects:
-        """A protocol message; what is not one is ignored, as OTP does."""
+        """A message of another node's machine; what is not one is ignored, as OTP does."""
+        checked = read(message)
+        return self._message(sender, checked) if checked is not None else []
+
+    def _message(self, sender: str, message: tuple[Any, ...]) -> Effects:
         match message:
-            case ("own", request, name, Pid() as pid, resolver, bool(force)):
+            case ("own", request, Wanted() as wanted):
                 key = (sender, request)
                 self.origins[key] = sender
-                return self._owned(self.register(key, name, pid, resolver, force))
-            case ("owned", request, bool(ok)):
-                return self._done(request, ok)
-            case ("ask", request, name, Pid() as pid, bool(force)):
-                return self._ask(sender, request, name, pid, force)
-            case ("grant", request, bool(ok)):
-                return self._owned(self._granted(request, ok))
+                return self._owned(self.register(key, wanted))
+            case ("owned", request, bool(ok), others):
+                return self._done(request, ok, others)
+            case ("ask", request, Wanted() as wanted):
+                return self._ask(sender, request, wanted)
+            case ("grant", request, bool(ok), others):
+                return self._owned(self._granted(request, ok, others))
             case ("done", name, request):
                 return self._next(name) if self.granted.get(name) == (sender, request) else []
-            case ("claim", request, name, Pid() as pid, resolver, bool(force)):
-                return self._claimed(sender, request, name, pid, resolver, force)
-            case ("said", request, bool(ok)):
-                return self._owned(self._answered(request, sender, ok))
+            case ("claim", request, Wanted() as wanted):
+                return self._claimed(sender, request, wanted)
+            case ("said", request, bool(ok), others):
+                return self._owned(self._answered(request, sender, ok, others))
             case ("free", name, Pid() as pid) if pid.node == self.node:
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
                 return self._drop(name, pid, reason)
-            case ("sync", [*names]) if isinstance(message[1], list):
-                effects: Effects = []
-                for name, pid, resolver in names:
-                    effects += self._put(name, pid, resolver) + self._conflict(name, pid)
-                return effects
+            case ("sync", claims):
+                return self._synced(claims)
             case ("resolved", name, Pid() as pid):
                 return self._withdraw(name, pid, "name_conflict")
-        return []
+            case _:
+                return []
+
+    def _synced(self, claims: list[Claim]) -> Effects:
+        effects: Effects = []
+        for name, pid, resolver in claims:
+            self._put(name, pid, resolver)
+            effects += self._conflict(name, pid)
+        return effects
 
     def _owned(self, effects: Effects) -> Effects:
         """Answers to requests that came from another node go there."""
@@ -273,71 +309,94 @@ class Names:
         for effect in effects:
             if isinstance(effect, Answer) and effect.request in self.origins:
                 origin = self.origins.pop(effect.request)
-                sent.append(Send(origin, ("owned", effect.request[1], effect.value)))
+                told = ("owned", effect.request[1], effect.value, effect.others)
+                sent.append(Send(origin, told))
             else:
                 sent.append(effect)
         return sent
 
     # The boss.
 
-    def _ask(self, owner: str, request: Any, name: Any, pid: Pid, force: bool) -> Effects:
-        if name in self.granted:
-            self.queued.setdefault(name, []).append((owner, request, pid, force))
+    def _ask(self, owner: str, request: Any, wanted: Wanted) -> Effects:
+        if wanted.name in self.granted:
+            self.queued.setdefault(wanted.name, []).append((owner, request, wanted))
             return []
-        others = [other for other in self.table.get(name, {}) if other != pid]
-        if others and not force:
-            return self._send(owner, ("grant", request, False))
-        self.granted[name] = (owner, request)
-        return self._send(owner, ("grant", request, True))
+        if others := self._others(wanted):
+            return self._send(owner, ("grant", request, False, others))
+        self.granted[wanted.name] = (owner, request)
+        return self._send(owner, ("grant", request, True, ()))
+
+    def _others(self, wanted: Wanted) -> Pids:
+        """Claims that stand in the way."""
+        if wanted.force:
+            return ()
+        claims = self.table.get(wanted.name, {})
+        return tuple(pid for pid in claims if pid != wanted.pid and pid not in wanted.dead)
 
     def _next(self, name: Any) -> Effects:
         self.granted.pop(name, None)
         effects: Effects = []
-        waiting = self.queued.pop(name, [])
-        for owner, request, pid, force in waiting:
-            effects += self._ask(owner, request, name, pid, force)
+        for owner, request, wanted in self.queued.pop(name, []):
+            effects += self._ask(owner, request, wanted)
         return effects
 
     # The owner.
 
-    def _granted(self, request: Any, ok: bool) -> Effects:
-        wanted = self.requests.get(request)
-        if wanted is None or wanted.missing is not None:
+    def _granted(self, request: Any, ok: bool, others: Pids) -> Effects:
+        asked = self.requests.get(request)
+        if asked is None or asked.missing is not None:
             return []
         if not ok:
-            return self._done(request, False)
-        others = [pid for pid in self.table.get(wanted.name, {}) if pid != wanted.pid]
-        effects: Effects = []
-        if others and not wanted.force:
-            effects += self._send(wanted.asked, ("done", wanted.name, request))
-            return effects + self._done(request, False)
-        for pid in others:
-            if pid.node == self.node:
-                effects += self._withdraw(wanted.name, pid, "unregistered")
-        wanted.missing = dict.fromkeys((self.node, *self.peers))
-        effects += self._put(wanted.name, wanted.pid, wanted.resolver)
+            return self._done(request, False, others)
+        wanted = asked.wanted
+        if others := self._others(wanted):
+            effects = self._send(asked.asked, ("done", wanted.name, request))
+            return effects + self._done(request, False, others)
+        asked.missing = dict.fromkeys((self.node, *self.peers))
+        if not wanted.force:
+            self.pending[wanted.name, wanted.pid] = None
+        effects = self._take(wanted)
         effects.append(Watch(wanted.pid))
-        claim = ("claim", request, wanted.name, wanted.pid, wanted.resolver, wanted.force)
+        claim = ("claim", request, tuple(wanted))
         effects += [Send(peer, claim) for peer in self.peers]
         return effects + self._answered(request, self.node, True)
 
-    def _answered(self, request: Any, node: str, ok: bool) -> Effects:
-        wanted = self.requests.get(request)
-        if wanted is None or wanted.missing is None:
-            return []
-        wanted.missing.pop(node, None)
-        wanted.refused = wanted.refused or not ok
-        if wanted.missing:
-            return []
+    def _take(self, wanted: Wanted) -> Effects:
+        """Put the new claim; those that it replaces go after it, so the name is never free."""
+        replaced = [pid for pid in self.table.get(wanted.name, {}) if pid != wanted.pid]
+        self._put(wanted.name, wanted.pid, wanted.resolver)
         effects: Effects = []
-        if wanted.refused:
-            effects += self._withdraw(wanted.name, wanted.pid, "noproc")
-        held = wanted.pid in self.table.get(wanted.name, {})
-        effects += self._send(wanted.asked, ("done", wanted.name, request))
-        return effects + self._done(request, held)
+        for pid in replaced:
+            drop = self._withdraw if pid.node == self.node else self._drop
+            effects += drop(wanted.name, pid, "unregistered")
+        return effects
 
-    def _done(self, request: Any, ok: bool) -> Effects:
-        return [Answer(request, ok)] if self.requests.pop(request, None) is not None else []
+    def _answered(self, request: Any, node: str, ok: bool, others: Pids = ()) -> Effects:
+        asked = self.requests.get(request)
+        if asked is None or asked.missing is None:
+            return []
+        asked.missing.pop(node, None)
+        asked.refused = asked.refused or not ok
+        asked.others += others
+        if asked.missing:
+            return []
+        name, pid = asked.wanted.name, asked.wanted.pid
+        self.pending.pop((name, pid), None)
+        effects: Effects = []
+        if asked.refused:
+            effects += self._withdraw(name, pid, "noproc")
+        held = pid in self.table.get(name, {})
+        effects += self._send(asked.asked, ("done", name, request))
+        return effects + self._done(request, held, asked.others)
+
+    def _done(self, request: Any, ok: bool, others: Pids = ()) -> Effects:
+        asked = self.requests.pop(request, None)
+        if asked is None:
+            return []
+        answer: Effects = [Answer(request, ok, others)]
+        if ok or asked.watch is None:
+            return answer
+        return answer + self.monitor(asked.wanted.name, *asked.watch, others)
 
     def _withdraw(self, name: Any, pid: Pid, reason: Any) -> Effects:
         if pid not in self.table.get(name, {}):
@@ -347,24 +406,14 @@ class Names:
 
     # Every node.
 
-    def _claimed(
-        self, owner: str, request: Any, name: Any, pid: Pid, resolver: Any, force: bool
-    ) -> Effects:
-        others = [other for other in self.table.get(name, {}) if other != pid]
-        if others and not force:
-            return [Send(owner, ("said", request, False))]
-        effects: Effects = []
-        for other in others:
-            if other.node == self.node:
-                effects += self._withdraw(name, other, "unregistered")
-            else:
-                effects += self._drop(name, other, "unregistered")
-        effects += self._put(name, pid, resolver)
-        return [*effects, Send(owner, ("said", request, True))]
+    def _claimed(self, owner: str, request: Any, wanted: Wanted) -> Effects:
+        if others := self._others(wanted):
+            return [Send(owner, ("said", request, False, others))]
+        return [*self._take(wanted), Send(owner, ("said", request, True, ()))]
 
-    def _put(self, name: Any, pid: Pid, resolver: Any) -> Effects:
+    def _put(self, name: Any, pid: Pid, resolver: str) -> None:
         self.table[name] = {**self.table.get(name, {}), pid: resolver}
-        return []
+        self.named.setdefault(pid, {})[name] = None
 
     def _drop(self, name: Any, pid: Pid, reason: Any) -> Effects:
         claims = self.table.get(name, {})
@@ -372,16 +421,31 @@ class Names:
             return []
         effects: Effects = []
         left = {other: how for other, how in claims.items() if other != pid}
+        names = self.named[pid]
+        del names[name]
+        if not names:
+            del self.named[pid]
         if left:
             self.table[name] = left
         else:
             del self.table[name]
+            self.ended.pop(name, None)
+            self.ended[name] = (pid, reason)
+            if len(self.ended) > ENDED:
+                del self.ended[next(iter(self.ended))]
             watchers = self.watchers.pop(name, [])
             if watchers:
                 effects.append(Freed(name, reason, watchers))
-        if pid.node == self.node and not self._has_name(pid):
-            effects.insert(0, Unwatch(pid))
-        return effects
+            for watcher, _ in watchers:
+                self.waiting[watcher] -= 1
+                if not self.waiting[watcher]:
+                    del self.waiting[watcher]
+                    effects += self._unwatch(watcher)
+        return self._unwatch(pid) + effects
+
+    def _unwatch(self, pid: Pid) -> Effects:
+        unused = pid not in self.named and pid not in self.waiting
+        return [Unwatch(pid)] if unused and pid.node == self.node else []
 
     # Conflicts.
 
@@ -404,7 +468,13 @@ class Names:
         return effects
 
     def resolved(self, name: Any, first: Pid, second: Pid, winner: Pid | None) -> Effects:
-        """A resolver function has decided, here; None frees the name."""
+        """A resolver function has decided, here; None frees the name.
+
+        If one of the two ended meanwhile there is nothing left to decide.
+        """
+        claims = self.table.get(name, {})
+        if first not in claims or second not in claims:
+            return []
         effects: Effects = []
         if winner != second and second.node in self.peers:
             effects.append(Send(second.node, ("resolved", name, second)))

@@ -15,19 +15,27 @@ from otpy.runtime.names import LocalNames
 from otpy.runtime.node_monitors import NodeMonitors
 from otpy.runtime.pool import Pool
 from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock, system_entropy
-from otpy.runtime.record import Effects, NodeGone, Process, Server, absent
+from otpy.runtime.record import Effects, NodeGone, Process, Server, absent, with_reason
 from otpy.runtime.scheduler import GreenProcess, Scheduler
 from otpy.runtime.spawning import spawn_here
 from otpy.runtime.tasks import LoopThread, TaskProcess
 from otpy.runtime.telemetry import Events
 from otpy.runtime.threads import ThreadProcess
 from otpy.runtime.timers import Timers
-from otpy.terms.errors import NodeError, NodeForked, NodeStopped
+from otpy.terms.errors import NodeError, NodeForked, NodeStopped, NotSendable
 from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.names import At
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
-from otpy.terms.signals import CastSignal, ExitSignal, Message, Signal, SpawnSignal
+from otpy.terms.signals import (
+    CastSignal,
+    DownSignal,
+    ExitSignal,
+    Message,
+    ReplySignal,
+    Signal,
+    SpawnSignal,
+)
 
 NO_NODE = "nonode@nohost"
 
@@ -327,7 +335,13 @@ class Node:
             proc = self.procs.get(sender)
             if proc is not None:
                 self.note_peer(proc, peer)
-        self.router.route(peer, signal)
+        try:
+            self.router.route(peer, signal)
+        except NotSendable as error:
+            told = with_reason(signal, ("not_sendable", str(error)))
+            if told is None:
+                raise
+            self.router.route(peer, told)  # an end is never silent, whatever its reason is
 
     def unreachable(self, signal: Signal) -> None:
         """The signal's node cannot be reached: answer what wants an answer."""
@@ -335,7 +349,18 @@ class Node:
         self.emit(absent(signal, NOCONNECTION))
 
     def inbound(self, signal: Signal) -> None:
-        """A signal from another node, on the I/O thread."""
+        """A signal from another node, on the I/O thread.
+
+        A death is masked in the name tables before anybody here hears of it.
+        """
+        dead: Pid | None = None
+        if isinstance(signal, (ReplySignal, DownSignal)):
+            dead = signal.dead
+        elif isinstance(signal, ExitSignal) and signal.link:
+            dead = signal.sender
+        if dead is not None:
+            for service in list(self.name_services.values()):
+                service.mask(dead)
         self.signal(signal)
 
     def inbound_items(self, dest: Pid | At, items: list[Any]) -> None:

@@ -399,7 +399,8 @@ class Process:
             effects.extend(ExitSignal(pid, peer, reason, True) for peer in self.links)
         if self.monitored_by:
             effects.extend(
-                DownSignal(holder, ref, reason) for ref, (holder, _) in self.monitored_by.items()
+                DownSignal(holder, ref, reason, pid)
+                for ref, (holder, _) in self.monitored_by.items()
             )
         if self.monitors:
             effects.extend(
@@ -420,15 +421,14 @@ class Process:
         if mailbox:
             waiting.extend(item.from_ for item in mailbox if type(item) in (Call, System))
         self.handling = self.deferred = None
-        effects.extend(failed_call(from_, reason) for from_ in waiting)
+        effects.extend(failed_call(from_, reason, self.pid) for from_ in waiting)
 
 
-def failed_call(from_: From, reason: Any) -> ReplySignal:
-    """The answer that makes a waiting caller raise ``CallExit(reason)``."""
+def failed_call(from_: From, reason: Any, dead: Pid) -> ReplySignal:
+    """The answer that makes a waiting caller raise ``CallExit(reason)``: ``dead`` has ended."""
     pid = from_.pid
-    return ReplySignal(
-        pid, Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number), False, reason
-    )
+    ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
+    return ReplySignal(pid, ref, False, reason, dead)
 
 
 def absent(signal: Internal, reason: Any) -> Effects:
@@ -438,17 +438,32 @@ def absent(signal: Internal, reason: Any) -> Effects:
             return [ExitSignal(dest, sender, reason, True)]
         case UnlinkSignal(sender, dest, number):
             return [UnlinkAckSignal(dest, sender, number)]
-        case MonitorSignal(sender, _, ref):
-            return [DownSignal(sender, ref, reason)]
+        case MonitorSignal(sender, dest, ref):
+            return [DownSignal(sender, ref, reason, _ended(dest, reason))]
         case CallSignal(sender, dest, ref):
-            why = ("nodedown", dest.node) if reason == "noconnection" else reason
-            return [ReplySignal(sender, ref, False, why)]
+            why = ("nodedown", dest.node) if reason == NOCONNECTION else reason
+            return [ReplySignal(sender, ref, False, why, _ended(dest, reason))]
         case SpawnSignal(sender, _, ref):
             return [SpawnedSignal(sender, ref, None, reason)]
         case SpawnedSignal(sender, _, pid) if pid is not None:
             return [ExitSignal(sender, pid, NOPROC, True)]  # for its link, if it has one
         case _:
             return None
+
+
+def with_reason(signal: Signal, reason: Any) -> Signal | None:
+    """What tells of a process's end, with another reason; None for any other signal."""
+    match signal:
+        case DownSignal() | ExitSignal(link=True):
+            return msgspec.structs.replace(signal, reason=reason)
+        case ReplySignal(ok=False):
+            return msgspec.structs.replace(signal, value=reason)
+        case _:
+            return None
+
+
+def _ended(dest: Pid | At, reason: Any) -> Pid | None:
+    return dest if type(dest) is Pid and reason == NOPROC else None
 
 
 _HANDLERS: dict[type, Callable[[Process, Any], Effects]] = {

@@ -59,7 +59,14 @@ def _global_key(name: object) -> Any:
         return tuple(_global_key(part) for part in name)
     if isinstance(name, (int, bytes)) and not isinstance(name, bool):
         return name
-    return local_key(name)
+    key = local_key(name)
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise NotAName(
+            f"{key[:40]!r} is not valid Unicode, so it cannot be sent: {error}"
+        ) from None
+    return key
 
 
 @dataclass(frozen=True, slots=True, init=False)

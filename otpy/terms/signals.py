@@ -69,11 +69,15 @@ class DemonitorSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, ta
 
 
 class DownSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
-    """The process behind the monitor ``ref`` ended. ``dest`` is who monitors."""
+    """The process behind the monitor ``ref`` ended. ``dest`` is who monitors.
+
+    ``dead`` is that process, if there was one and its end is known.
+    """
 
     dest: Pid
     ref: Ref
     reason: Any
+    dead: Pid | None = None
 
 
 class CallSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
@@ -90,12 +94,16 @@ class CallSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
 
 
 class ReplySignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
-    """The answer to a call: ``ok`` with the reply, or not with the exit reason."""
+    """The answer to a call: ``ok`` with the reply, or not with the exit reason.
+
+    ``dead`` is the process whose end is the reason.
+    """
 
     dest: Pid
     ref: Ref
     ok: bool
     value: Any
+    dead: Pid | None = None
 
 
 class CancelCallSignal(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):

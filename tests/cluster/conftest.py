@@ -21,6 +21,7 @@ class Cluster:
         self.directory = directory
         self.nodes: dict[str, Node] = {}
         self.meshes: dict[str, Mesh] = {}
+        self.bare: list[Node] = []
 
     def start(self, names: str) -> "Cluster":
         """Start nodes and wait until they see each other."""
@@ -31,6 +32,13 @@ class Cluster:
             global_.start(node)
         self.joined()
         return self
+
+    def start_bare(self, short: str) -> Node:
+        """A node of the mesh that has no name server."""
+        node = Node(f"{short}@127.0.0.1").start()
+        self.bare.append(node)
+        start_mesh(node, cookie=COOKIE, directory=self.directory)
+        return node
 
     def joined(self) -> None:
         """Wait for the full mesh, and until every name server has heard of every node."""
@@ -61,7 +69,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop every node."""
-        for node in self.nodes.values():
+        for node in [*self.nodes.values(), *self.bare]:
             node.stop()
 
 

@@ -7,18 +7,9 @@ import pytest
 from otpy import BadArgument, NotAName, NotRegistered, ReceiveTimeout, global_, process, self_pid
 from otpy.testing import eventually
 from tests.cluster.conftest import Cluster, cluster
+from tests.conformance.global_helpers import everywhere, spawn
 
 __all__ = ["cluster"]
-
-
-def spawn() -> Any:
-    return process.spawn(lambda: process.receive(where=lambda m: m == "end"), green=True)
-
-
-def everywhere(cluster: Cluster, name: Any, pid: Any) -> bool:
-    return all(
-        node.name_services["global"].whereis_name(name) == pid for node in cluster.nodes.values()
-    )
 
 
 def test_glob_01_a_name_is_seen_everywhere_when_register_returns(cluster: Cluster) -> None:

@@ -10,9 +10,12 @@ from collections import deque
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otpy.machines import global_ as g
-from otpy.terms.pid import Pid
+from otpy.machines.global_messages import Wanted
+from otpy.terms.pid import Pid, Ref
 
 NODES = ("a", "b", "c", "d")
 
@@ -29,6 +32,7 @@ class Network:
         self.answers: dict[Any, bool] = {}
         self.asked: list[Any] = []
         self.watched: set[Pid] = set()
+        self.waits: dict[Pid, tuple[str, str]] = {}
         for one in NODES:
             for other in NODES:
                 if one < other:
@@ -70,12 +74,18 @@ class Network:
                     self.watched.discard(pid)
                 case g.ExitPid(pid, _):
                     ended.append(pid)
+                case g.Freed(name, _, watchers):
+                    for pid, _ in watchers:
+                        assert self.waits.pop(pid, None) == (node, name), "told though dead"
+                case _:
+                    pass  # a network of machines has no use for it
         for pid in dead:
             self.do(node, self.machines[node].pid_down(pid, "noproc"))
         for pid in ended:
             self.kill(pid)
 
     def kill(self, pid: Pid) -> None:
+        self.waits.pop(pid, None)
         if self.alive.pop(pid, 0) is None and pid in self.watched:
             self.watched.discard(pid)
             self.do(pid.node, self.machines[pid.node].pid_down(pid, "killed"))
@@ -85,7 +95,18 @@ class Network:
         pid = Pid(NODES.index(node), node, 0, self.number)
         self.alive[pid] = None
         self.asked.append(self.number)
-        self.do(node, self.machines[node].register(self.number, name, pid, g.DEFAULT))
+        machine = self.machines[node]
+        dead = tuple(held for held in machine.table.get(name, ()) if held not in self.alive)
+        wanted = Wanted(name, pid, g.DEFAULT, dead=dead)
+        self.do(node, machine.register(self.number, wanted))
+
+    def monitor(self, node: str, name: str) -> None:
+        """A watcher of its own for each: it must be told once, when nobody has the name."""
+        self.number += 1
+        pid = Pid(NODES.index(node), node, 0, self.number)
+        self.alive[pid] = None
+        self.waits[pid] = (node, name)
+        self.do(node, self.machines[node].monitor(name, pid, Ref(0, node, 0, self.number)))
 
     def deliver_one(self) -> bool:
         ready = [link for link, queue in self.links.items() if queue]
@@ -102,7 +123,7 @@ class Network:
 
     def step(self) -> None:
         one, other = sorted(self.draw.sample(NODES, 2))
-        match self.draw.randrange(8):
+        match self.draw.randrange(9):
             case 0:
                 self.down(one, other)
             case 1:
@@ -111,6 +132,8 @@ class Network:
                 self.kill(self.draw.choice(list(self.alive)))
             case 3 | 4:
                 self.register(one, self.draw.choice("xy"))
+            case 5:
+                self.monitor(one, self.draw.choice("xy"))
             case _:
                 for _ in range(self.draw.randrange(6)):
                     self.deliver_one()
@@ -130,6 +153,26 @@ class Network:
         assert all(view == views[0] for view in views), f"views differ: {views}"
         assert all(len(pids) == 1 for pids in views[0].values()), "two claims at rest"
         assert all(pids[0] in self.alive for pids in views[0].values()), "a dead holder"
+        waits = {
+            pid: (node, name)
+            for node, machine in self.machines.items()
+            for name, watchers in machine.watchers.items()
+            for pid, _ in watchers
+        }
+        assert waits == self.waits, "a watcher was forgotten, or is kept though it is dead"
+        for machine in self.machines.values():
+            known = {pid: set(names) for pid, names in machine.named.items()}
+            assert known == {
+                pid: {name for name, claims in machine.table.items() if pid in claims}
+                for claims in machine.table.values()
+                for pid in claims
+            }
+            mine = {pid for pid in known if pid.node == machine.node} | machine.waiting.keys()
+            assert mine == {pid for pid in self.watched if pid.node == machine.node}
+            assert not machine.requests
+            assert not machine.granted
+            assert not machine.queued
+            assert not machine.pending
 
 
 def play(seed: int, machine: type[g.Names] = g.Names) -> None:
@@ -176,13 +219,12 @@ class ForgetsNodeDown(g.Names):
 
 
 class NeverRefuses(g.Names):
-    def _ask(self, owner: str, request: Any, name: Any, pid: Pid, force: bool) -> g.Effects:
-        return super()._ask(owner, request, name, pid, True)
+    def _others(self, wanted: Wanted) -> g.Pids:
+        return ()
 
-    def _claimed(
-        self, owner: str, request: Any, name: Any, pid: Pid, resolver: Any, force: bool
-    ) -> g.Effects:
-        return [*self._put(name, pid, resolver), g.Send(owner, ("said", request, True))]
+    def _take(self, wanted: Wanted) -> g.Effects:
+        self._put(wanted.name, wanted.pid, wanted.resolver)
+        return []
 
 
 class TellsNobodyOfDeaths(g.Names):
@@ -212,3 +254,64 @@ def test_a_seeded_mistake_is_found(broken: type[g.Names]) -> None:
         except (AssertionError, RecursionError):
             found += 1
     assert found > 0
+
+
+class KeepsDeadWatchers(g.Names):
+    def pid_down(self, pid: Pid, reason: Any) -> g.Effects:
+        return super().pid_down(pid, reason) if pid in self.named else []
+
+
+class TellsNoWatcher(g.Names):
+    def _drop(self, name: Any, pid: Pid, reason: Any) -> g.Effects:
+        effects = super()._drop(name, pid, reason)
+        return [effect for effect in effects if not isinstance(effect, g.Freed)]
+
+
+@pytest.mark.parametrize("broken", [KeepsDeadWatchers, TellsNoWatcher])
+def test_a_mistake_about_watchers_is_found(broken: type[g.Names]) -> None:
+    for seed in range(200):
+        try:
+            play(seed, broken)
+        except AssertionError:
+            return
+    pytest.fail("200 seeds found nothing")
+
+
+PARTS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from(("x", "a", "default", "own", "ask", "grant", "claim", "said", "sync", "gone")),
+    st.builds(Pid, st.just(0), st.sampled_from(NODES), st.just(0), st.integers(1, 3)),
+)
+JUNK = st.recursive(
+    PARTS,
+    lambda part: st.lists(part, max_size=6) | st.lists(part, max_size=6).map(tuple),
+    max_leaves=12,
+)
+KINDS = st.sampled_from(
+    ("own", "owned", "ask", "grant", "done", "claim", "said", "free", "gone", "sync", "resolved")
+)
+MESSAGES = JUNK | st.tuples(KINDS, st.lists(JUNK, max_size=4)).map(lambda m: (m[0], *m[1]))
+
+
+@given(st.lists(MESSAGES, max_size=6))
+def test_glob_22_no_message_makes_the_machine_raise(messages: list[Any]) -> None:
+    machine = g.Names("a")
+    machine.node_up("b")
+    machine.register(1, Wanted("x", Pid(0, "a", 0, 1), g.DEFAULT))
+    for message in messages:
+        machine.message("b", message)
+
+
+def test_a_resolver_that_decides_too_late_changes_nothing() -> None:
+    """One of the two ended meanwhile: the other keeps the name."""
+    first, second = Pid(0, "a", 0, 1), Pid(1, "b", 0, 1)
+    machine = g.Names("a")
+    machine.node_up("b")
+    machine.register(1, Wanted("x", first, "m:f"))
+    machine.message("b", ("said", 1, True, ()))
+    (resolve,) = machine.message("b", ("sync", (("x", second, "default"),)))
+    assert resolve == g.Resolve("x", first, second, "m:f")
+    machine.message("b", ("gone", "x", second, "killed"))
+    assert machine.resolved("x", first, second, second) == []
+    assert machine.holder("x") == first
