@@ -40,6 +40,12 @@ def spin_deeper(depth: int = 0) -> int:
     return spin_deeper(depth + 1) + spin_deeper(depth + 1)
 
 
+def spin_until(done: threading.Event) -> None:
+    """Computes until told."""
+    while not done.is_set():
+        pass
+
+
 def compute(seconds: float) -> None:
     """Computes for so long."""
     until = time.monotonic() + seconds
