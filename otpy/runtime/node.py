@@ -22,6 +22,7 @@ from otpy.runtime.tasks import LoopThread, TaskProcess
 from otpy.runtime.telemetry import Events
 from otpy.runtime.threads import ThreadProcess
 from otpy.runtime.timers import Timers
+from otpy.runtime.watchdog import Watchdog
 from otpy.terms.errors import NodeError, NodeForked, NodeStopped, NotSendable
 from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.names import At
@@ -43,7 +44,10 @@ NO_NODE = "nonode@nohost"
 class Node:
     """One node. ``with Node("a@127.0.0.1") as node: node.run(main)``.
 
-    ``clock`` and ``entropy`` are all that a node knows of time and chance.
+    ``clock`` and ``entropy`` are all that a node knows of time and chance. A green
+    process that keeps its scheduler for ``green_limit`` seconds is ended
+    (``float("inf")``: never); without ``watchdog`` it is not even reported. Raises
+    ``NodeError`` for a bad name and ``BadArgument`` for a bad limit.
     """
 
     def __init__(
@@ -54,11 +58,14 @@ class Node:
         entropy: Entropy | None = None,
         scheduler: Scheduler | None = None,
         orphan_grace: float = 5.0,
+        green_limit: float = 5.0,
+        watchdog: bool = True,
     ) -> None:
         if not isinstance(name, str) or name.count("@") != 1 or not 3 <= len(name) <= 255:
             raise NodeError(
                 f"{name!r} is not a node name; expected 'name@host', 3 to 255 characters"
             )
+        Watchdog.check_limit(green_limit)
         self.name = name
         self.clock: Clock = clock or SystemClock()
         self.entropy: Entropy = entropy or system_entropy()
@@ -83,6 +90,9 @@ class Node:
         self.kernel = scheduler or Scheduler(f"otpy-kernel-{name}", self.clock)
         self.user = scheduler or Scheduler(f"otpy-user-{name}", self.clock)
         self.kernel.sources.append(self.timers)
+        self.watchdog: Watchdog | None = None
+        if watchdog and not self.simulated:
+            self.watchdog = Watchdog(self, [self.kernel, self.user], green_limit)
         self._loop: LoopThread | None = None
         self.outer_loop: asyncio.AbstractEventLoop | None = None
         self.lock = threading.Lock()
@@ -101,6 +111,8 @@ class Node:
                 if not self.simulated:
                     self.kernel.begin()
                     self.user.begin()
+                    if self.watchdog is not None:
+                        self.watchdog.start()
         return self
 
     def stop(self, timeout: float = 5.0) -> list[Pid]:
@@ -117,6 +129,8 @@ class Node:
         if not self.simulated:
             self.user.stop(timeout)
             self.kernel.stop(timeout)
+        if self.watchdog is not None:
+            self.watchdog.stop(timeout)
         threads = [proc for proc in self.orphans.values() if isinstance(proc, ThreadProcess)]
         for proc in threads:
             if proc.thread is not None and proc.thread is not threading.current_thread():

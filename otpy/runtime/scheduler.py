@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BUDGET = 100  # messages in one dispatch
 SLICE = 0.001  # seconds in one dispatch
-POLL_EVERY = 64  # dispatches between looks at timers and inbound signals
+POLL_EVERY = 64  # dispatches between looks at timers and inbound signals; a power of two
 POOL = 64  # greenlets kept for reuse
 FAREWELL = 5.0  # seconds a stopping scheduler waits for bodies to end
 FOREVER = float("inf")
@@ -141,7 +141,8 @@ class Scheduler:
         self.heap: list[tuple[float, int, GreenProcess]] = []
         self.sequence = 0
         self.running: GreenProcess | None = None
-        self.since = 0.0
+        self.turn = 0  # changes with every dispatch: how the watchdog sees a held scheduler
+        self.on_wake: Callable[[], None] | None = None  # told when the thread has slept
         self.stopping = False
         self.now = clock.now
         self._bell = threading.Lock()
@@ -171,6 +172,11 @@ class Scheduler:
                 self._bell.release()
             except RuntimeError:
                 pass  # somebody else has rung already
+
+    @property
+    def sleeping(self) -> bool:
+        """Whether the thread waits for something to do."""
+        return self._sleeping
 
     def stop(self, timeout: float) -> bool:
         """End the thread after every parked body was woken to end; whether it did in time."""
@@ -214,14 +220,13 @@ class Scheduler:
     def _loop(self) -> None:
         ready, free, here = self.ready, self.free, HERE
         me = getcurrent()
-        count = 0
+        mask = POLL_EVERY - 1
         while True:
-            count += 1
-            if count >= POLL_EVERY:
-                count = 0
+            self.turn = turn = self.turn + 1
+            if not turn & mask:
                 self.poll()
             if not ready:
-                count = 0
+                self.turn = (turn | mask) + 1  # idle polls: the next one is POLL_EVERY away
                 if not self.idle():
                     break
                 continue
@@ -239,7 +244,7 @@ class Scheduler:
             me.gr_context = proc.context
             self.dispatch(proc)
             proc.context = me.gr_context
-            here.proc = self.running = None
+            here.proc = None
         self.over = True
         assert self._root is not None
         self._root.switch()
@@ -303,6 +308,7 @@ class Scheduler:
 
     def poll(self) -> None:
         """Take in what other threads posted, and the deadlines that have passed."""
+        self.running = None
         inbound = self.inbound
         while inbound:
             proc, what = inbound.popleft()
@@ -365,6 +371,8 @@ class Scheduler:
         if not self.inbound:
             self._bell.acquire(timeout=min(timeout, 3600.0))
         self._sleeping = False
+        if self.on_wake is not None:
+            self.on_wake()
         return True
 
 

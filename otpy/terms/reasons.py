@@ -14,6 +14,7 @@ KILL: Final = "kill"
 KILLED: Final = "killed"
 NOPROC: Final = "noproc"
 NOCONNECTION: Final = "noconnection"
+GREEN_LIMIT: Final = "green_limit"  # of a process that did not let go of its scheduler
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,6 @@
 """Killing threads: at once for everybody else, whatever the body still does."""
 
-import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -59,15 +57,6 @@ def test_a_supervisor_replaces_a_blocked_thread_on_its_deadline(node: Node) -> N
     gate.set()
     supervisor.stop(boss)
     eventually(lambda: not node.orphans)
-
-
-@pytest.fixture
-def eager_switching() -> Iterator[None]:
-    """Let threads interrupt each other nearly anywhere."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.mark.usefixtures("eager_switching")
