@@ -11,7 +11,7 @@ from otpy.distribution import hello
 from otpy.distribution.codec import SIMPLE, DecodeError, encode, encode_signal, write
 from otpy.distribution.delivery import hand_in_frame
 from otpy.distribution.directory import Entry, Nodes
-from otpy.distribution.outbox import EACH
+from otpy.distribution.outbox import EACH, closed_run
 from otpy.distribution.peer import FIRST_RETRY, Peer
 from otpy.distribution.transport import MAX_MESSAGE, Handler, Link, Transport
 from otpy.machines.session import Deliver, Down, Effect, Session, Up
@@ -49,6 +49,7 @@ class Mesh:
         self.turned_away: dict[str, str] = {}  # whose hello was refused, and why: said once
         self.connected: dict[str, Peer] = {}
         self.up: dict[str, Link] = {}  # the links of the connected
+        self.run = closed_run()  # the latest of any link
         self.early: deque[tuple[str, Signal, bytes]] = deque()
         self.lock = threading.Lock()
         self.stopped = False
@@ -85,29 +86,30 @@ class Mesh:
         except (OverflowError, UnicodeEncodeError):
             data = encode(body)  # an int of more than 64 bits, or what cannot be sent
         with self.lock:
-            link, run = self.up.get(dest.node), None
+            run = self.run
+            if (
+                run.dest is dest
+                and run.sender is sender
+                and run.cast is cast
+                and run.open
+                and run.room >= len(data)
+            ):  # the common case of a stream, without a call
+                run.parts.append(data)
+                run.room -= len(data) + EACH
+                return
+            if len(data) > MAX_MESSAGE:
+                raise _too_large(data)
+            link = self.up.get(dest.node)
             if link is not None:
-                run = link.outbox.run
-                if (
-                    run is not None
-                    and run.dest is dest
-                    and run.sender is sender
-                    and run.cast is cast
-                    and run.room >= len(data)
-                ):
-                    run.parts.append(data)
-                    run.room -= len(data) + EACH
-                    return
-                if len(data) > MAX_MESSAGE:
-                    raise _too_large(data)
-                link.outbox.begin(sender, dest, cast, data)
+                full = run.open and run is link.outbox.run
+                self.run = link.outbox.begin(sender, dest, cast, data)
         if link is None:
             make = CastSignal if cast else Message
             self.route(dest.node, make(sender, dest, body))
-        elif run is None:
-            self.wire.push(link)
+        elif full:
+            self.wire.send(link)  # on this thread: the I/O thread would fight for the GIL
         else:
-            self.wire.send(link)  # a frame is full: the I/O thread would fight for the GIL
+            self.wire.push(link)
 
     def _route_early(self) -> None:
         with self.lock:
@@ -403,6 +405,8 @@ class Mesh:
         with self.lock:
             self.connected.pop(peer.name, None)
             self.up.pop(peer.name, None)
+            if link is not None:
+                link.outbox.shut()
             peer.session = peer.link = None
         if link is not None:
             if reason != "connection_closed":
@@ -451,7 +455,9 @@ class Mesh:
                 case Down(creation, reason, was_up):
                     with self.lock:
                         self.connected.pop(peer.name, None)
-                        self.up.pop(peer.name, None)
+                        gone = self.up.pop(peer.name, None)
+                        if gone is not None:
+                            gone.outbox.shut()
                     if peer.session is not None:
                         self._end(peer, reason)
                     if was_up and creation is not None:

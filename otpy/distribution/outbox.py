@@ -12,16 +12,17 @@ from otpy.distribution.transport import BATCH, BATCH_BYTES
 from otpy.terms.names import At
 from otpy.terms.pid import Pid
 
-EACH = 128  # bytes of a run that a message counts for beside its own
+EACH = 24  # bytes of a run that a message counts for beside its own
 
 
 class Run:
     """Messages or casts that follow each other without anything between them.
 
-    While it is the outbox's ``run`` more may be appended, until ``room`` is used up.
+    While it is ``open``, the last one of its queue, more may be appended until ``room`` is
+    used up.
     """
 
-    __slots__ = ("cast", "dest", "parts", "room", "sender")
+    __slots__ = ("cast", "dest", "open", "parts", "room", "sender")
 
     def __init__(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> None:
         self.sender = sender
@@ -29,6 +30,15 @@ class Run:
         self.cast = cast
         self.parts = [data]
         self.room = BATCH_BYTES - len(data) - EACH
+        self.open = True
+
+
+def closed_run() -> Run:
+    """One that nothing is appended to."""
+    nobody = Pid(0, "", 0, 0)
+    run = Run(nobody, nobody, False, b"")
+    run.open = False
+    return run
 
 
 class Outbox:
@@ -37,17 +47,25 @@ class Outbox:
     def __init__(self, lock: threading.Lock) -> None:
         self.lock = lock
         self.queue: deque[bytes | Run] = deque()
-        self.run: Run | None = None  # the last one in the queue, while it may still grow
+        self.run: Run | None = None  # the last one in the queue, while it is open
 
     def add(self, data: bytes) -> None:
         """Queue one encoded signal. The lock is held."""
-        self.run = None
+        self.shut()
         self.queue.append(data)
 
-    def begin(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> None:
+    def begin(self, sender: Pid, dest: Pid | At, cast: bool, data: bytes) -> Run:
         """Queue one encoded message or cast, as the first of a run. The lock is held."""
-        self.run = Run(sender, dest, cast, data)
-        self.queue.append(self.run)
+        self.shut()
+        self.run = run = Run(sender, dest, cast, data)
+        self.queue.append(run)
+        return run
+
+    def shut(self) -> None:
+        """What comes next begins another run, or does not go here. The lock is held."""
+        if self.run is not None:
+            self.run.open = False
+            self.run = None
 
     def put_first(self, parts: list[bytes]) -> None:
         """Queue signals before all others. The lock is held."""
@@ -67,7 +85,7 @@ class Outbox:
                 queue.popleft()
                 taken.append(item)
                 if item is self.run:
-                    self.run = None
+                    self.shut()
         if not taken:
             return None
         return frame([_encoded(item) for item in taken])
