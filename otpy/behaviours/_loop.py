@@ -26,6 +26,7 @@ from otpy.behaviours.results import (
 )
 from otpy.runtime._current import HERE
 from otpy.runtime.body import reason_of
+from otpy.runtime.locked import LockedProcess, reply_from
 from otpy.runtime.mail import Call, Cast, From, System
 from otpy.runtime.record import Process, failed_call
 from otpy.runtime.scheduler import GreenProcess, TimedOut
@@ -51,6 +52,8 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     if type(caller) is GreenProcess and HERE.sched is caller.sched:
         if caller.call_tag == from_.tag:
             caller.take_reply(from_.tag, ok, value)
+    elif isinstance(caller, LockedProcess) and isinstance(me, LockedProcess):
+        reply_from(me, caller, from_.tag, ok, value)
     elif caller is not None or pid.node != node.name:
         ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
         node.send_signal(me, ReplySignal(pid, ref, ok, value))

@@ -12,6 +12,7 @@ from otpy.behaviours._loop import answer
 from otpy.behaviours._start import TIMED_OUT, await_reply, begin_start, start_failed
 from otpy.behaviours.results import CallResult, InitResult, Next
 from otpy.runtime._current import HERE, current, waiter
+from otpy.runtime.locked import LockedProcess, put_from
 from otpy.runtime.mail import Call, Cast, From
 from otpy.runtime.process import Dest, where
 from otpy.runtime.record import ANY, NO_REPLY, REPLY, RUNNING, Process
@@ -210,6 +211,9 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
         if target.waiting == ANY:
             target.waiting = RUNNING
             sched.ready.append(target)  # type: ignore[arg-type]  # it is green: it has a sched
+    elif isinstance(target, LockedProcess) and isinstance(me, LockedProcess):
+        if not put_from(me, target, Call(From(me.pid, tag, target.pid), request)):
+            raise call_exit("noproc", server, request, timeout)
     else:
         made = me.pid
         me.call_to = (tag, pid)
