@@ -52,7 +52,7 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     if type(caller) is GreenProcess and HERE.sched is caller.sched:
         if caller.call_tag == from_.tag:
             caller.take_reply(from_.tag, ok, value)
-    elif isinstance(caller, LockedProcess) and isinstance(me, LockedProcess):
+    elif isinstance(caller, LockedProcess) and caller.direct and isinstance(me, LockedProcess):
         reply_from(me, caller, from_.tag, ok, value)
     elif caller is not None or pid.node != node.name:
         ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)

@@ -92,6 +92,7 @@ class Asker(LockedProcess):
 
     __slots__ = ("settle",)
     kind = "asker"
+    direct = False
 
     def __init__(self, node: "Node", settle: Settle) -> None:
         super().__init__(node, node.new_pid(), None, ())

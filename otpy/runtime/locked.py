@@ -21,6 +21,7 @@ class LockedProcess(Process):
     """A process whose state may be touched by any thread that holds its lock."""
 
     __slots__ = ("gate", "lock")
+    direct = True  # an answer may go past ``submit``
 
     def __init__(self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any) -> None:
         super().__init__(node, pid, fn, args)
