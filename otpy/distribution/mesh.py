@@ -99,7 +99,7 @@ class Mesh:
                 return
             if len(data) > MAX_MESSAGE:
                 raise _too_large(data)
-            link = self.up.get(dest.node)
+            link, full = self.up.get(dest.node), False
             if link is not None:
                 full = run.open and run is link.outbox.run
                 self.run = link.outbox.begin(sender, dest, cast, data)
