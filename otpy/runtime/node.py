@@ -13,6 +13,7 @@ from otpy.runtime._current import HERE
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
 from otpy.runtime.node_monitors import NodeMonitors
+from otpy.runtime.orphans import Orphans
 from otpy.runtime.pool import Pool
 from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock, system_entropy
 from otpy.runtime.record import Effects, NodeGone, Process, Server, absent, with_reason
@@ -83,7 +84,7 @@ class Node:
         self.peer_users: dict[str, dict[Pid, None]] = {}
         self.node_watchers: dict[Pid, int] = {}
         self.node_monitors = NodeMonitors()
-        self.orphans: dict[Pid, Process] = {}
+        self.orphans = Orphans(self)
         self.pool = Pool(f"otpy-blocking-{name}")
         self.system_process: Pid | None = None
         self.simulated = scheduler is not None
@@ -131,8 +132,7 @@ class Node:
             self.kernel.stop(timeout)
         if self.watchdog is not None:
             self.watchdog.stop(timeout)
-        threads = [proc for proc in self.orphans.values() if isinstance(proc, ThreadProcess)]
-        for proc in threads:
+        for proc in list(self.orphans.values()):
             if proc.thread is not None and proc.thread is not threading.current_thread():
                 proc.thread.join(min(timeout, self.orphan_grace))
         if self._loop is not None:
@@ -218,11 +218,11 @@ class Node:
         if self.node_monitors.table:
             self.node_monitors.forget(proc.pid)
         if isinstance(proc, ThreadProcess) and proc.actor is not None:
-            self.orphans[proc.pid] = proc
+            self.orphans.add(proc)
 
     def body_ended(self, proc: Process) -> None:
         """The thread of a dead process has ended: it is no orphan any more."""
-        self.orphans.pop(proc.pid, None)
+        self.orphans.drop(proc.pid)
 
     # Signals.
 

@@ -111,6 +111,8 @@ class Watchdog:
     def look(self) -> float:
         """Look at each scheduler once; the seconds until the next look."""
         now = self.node.clock.now()
+        if self.node.orphans.untold:
+            self.node.pool.submit(lambda: self.node.orphans.look(now))
         passed, self._looked = now - self._looked, now
         pauses = [self._look(watch, now, passed) for watch in self._watches]
         if any(pauses):

@@ -7,6 +7,7 @@ import pytest
 
 from otpy import Down, GenServer, Node, Ok, Pid, gen_server, process, self_pid, supervisor
 from otpy.testing import eventually
+from otpy.testing.plugin import Reports
 
 
 def test_a_blocked_thread_is_dead_at_once_and_its_body_is_an_orphan(node: Node) -> None:
@@ -25,6 +26,38 @@ def test_a_blocked_thread_is_dead_at_once_and_its_body_is_an_orphan(node: Node) 
     assert pid in node.orphans
     gate.set()
     eventually(lambda: pid not in node.orphans)
+
+
+def test_an_orphan_that_runs_on_is_reported_once_with_its_stack(capture_reports: Reports) -> None:
+    gate, entered = threading.Event(), threading.Event()
+
+    def runs_on() -> None:
+        entered.set()
+        gate.wait()
+
+    with Node("orphans@127.0.0.1", orphan_grace=0.05) as node, node.attached():
+        pid = process.spawn(runs_on)
+        entered.wait()
+        process.exit(pid, "enough")
+        eventually(lambda: "orphan" in labels(capture_reports))
+        # It is not told again, though the watchdog looks on: another one is told meanwhile.
+        entered.clear()
+        other = process.spawn(runs_on)
+        entered.wait()
+        process.exit(other, "enough")
+        eventually(lambda: labels(capture_reports).count("orphan") == 2)
+        gate.set()
+        eventually(lambda: not node.orphans)
+    told = [report for report in capture_reports.reports if report["label"] == "orphan"]
+    assert [(report["pid"], report["reason"]) for report in told] == [
+        (pid, "enough"),
+        (other, "enough"),
+    ]
+    assert "in runs_on" in "".join(told[0]["stack"])
+
+
+def labels(reports: Reports) -> list[str]:
+    return [report["label"] for report in reports.reports]
 
 
 class Blocking(GenServer[threading.Event]):
