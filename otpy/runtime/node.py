@@ -117,7 +117,7 @@ class Node:
         return self
 
     def stop(self, timeout: float = 5.0) -> list[Pid]:
-        """Stop the node: every process ends with "shutdown"; the pids of bodies that did not."""
+        """Stop the node: every process is killed; the pids of those whose bodies run on."""
         with self.lock:
             if self.state != "running":
                 self.state = "stopped"
@@ -137,6 +137,7 @@ class Node:
                 proc.thread.join(min(timeout, self.orphan_grace))
         if self._loop is not None:
             self._loop.stop(timeout)
+        self.pool.stop()
         self.state = "stopped"
         return list(self.orphans)
 

@@ -12,9 +12,10 @@ class Pool:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
+        self._stopped = False
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run ``job`` soon. It must not raise."""
@@ -36,6 +37,18 @@ class Pool:
                         self._idle -= 1
                         return
                 continue  # a job was promised to this thread at the last moment
+            if job is None:
+                return
             job()
             with self._lock:
+                if self._stopped:
+                    return
                 self._idle += 1
+
+    def stop(self) -> None:
+        """Let the threads leave: the idle ones now, the others after their jobs."""
+        with self._lock:
+            self._stopped = True
+            idle, self._idle = self._idle, 0
+        for _ in range(idle):
+            self._jobs.put(None)

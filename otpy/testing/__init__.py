@@ -1,3 +1,23 @@
 """The test kit: a pytest plugin and what tests need beside it (L6)."""
 
-from otpy.testing.waiting import eventually as eventually
+from otpy.testing.assertions import (
+    assert_receive,
+    assert_received,
+    catch_exit,
+    refute_receive,
+    refute_received,
+)
+from otpy.testing.logs import Reports, capture_log, with_log
+from otpy.testing.waiting import eventually
+
+__all__ = [
+    "Reports",
+    "assert_receive",
+    "assert_received",
+    "capture_log",
+    "catch_exit",
+    "eventually",
+    "refute_receive",
+    "refute_received",
+    "with_log",
+]

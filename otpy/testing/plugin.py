@@ -1,84 +1,108 @@
-"""The pytest plugin: fixtures ``node``, ``start_supervised`` and ``capture_reports``.
+"""The pytest plugin: a test as a process of a node of its own.
 
-With ``node`` the test itself is a process of a fresh node, so that
-``process.receive`` and ``gen_server.call`` work in it.
+| fixture                 | ExUnit                                             |
+|-------------------------|----------------------------------------------------|
+| ``node``                | the test's process, on a fresh node                |
+| ``start_supervised``    | ``start_supervised!``                              |
+| ``start_link_supervised`` | ``start_link_supervised!``                       |
+| ``stop_supervised``     | ``stop_supervised!``                               |
+| ``on_exit``             | ``on_exit``                                        |
+| ``capture_reports``     | the structured reports, as ``capture_log`` the text |
+
+With any of the first five the test itself is a process, so that ``process.receive`` and
+``gen_server.call`` work in it. It may be a coroutine of pytest-asyncio or anyio: there
+``await aio.call(...)`` and so on work on the same node. The ini option
+``otpy_shutdown_timeout`` says how many seconds the supervised children have to stop.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otpy.runtime.node import Node
+from otpy.testing.logs import Reports as Reports
+from otpy.testing.logs import listening
+
+if TYPE_CHECKING:
+    from otpy.runtime.node import Node
+    from otpy.testing.case import Case
+
+CASE: "pytest.StashKey[Case]" = pytest.StashKey()
 
 
-class Reports(logging.Handler):
-    """The otpy reports logged during a test; ``setLevel(logging.INFO)`` adds progress."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one record."""
-        self.records.append(record)
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts, without tracebacks."""
-        return [record.getMessage() for record in self.records]
-
-    @property
-    def reports(self) -> list[dict[str, Any]]:
-        """The structured reports."""
-        return [
-            vars(record)["otpy_report"] for record in self.records if hasattr(record, "otpy_report")
-        ]
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The ini option."""
+    parser.addini(
+        "otpy_shutdown_timeout",
+        "seconds for the children of start_supervised to stop",
+        default="10",
+    )
 
 
 @pytest.fixture
-def node() -> Iterator[Node]:
-    """A fresh node; the test is one of its processes. What is left running fails the test."""
-    from otpy.cluster import global_
-    from otpy.runtime._default import set_default_node
+def otpy_case(request: pytest.FixtureRequest) -> Iterator["Case"]:
+    """The test as ``otpy.testing.case.Case``: what the other fixtures are made of."""
+    from otpy.testing.case import Case
 
-    fresh = Node("test@127.0.0.1").start()
-    global_.start(fresh)
-    set_default_node(fresh)
+    case = Case(float(request.config.getini("otpy_shutdown_timeout")))
+    request.node.stash[CASE] = case
+    failures = ["the test's end was not reached"]
     try:
-        with fresh.attached():
-            yield fresh
+        yield case
     finally:
-        set_default_node(None)
-        orphans = fresh.stop()
-    assert not orphans, f"bodies still running after the test: {orphans}"
+        failures = list(case.close())
+    if failures:
+        pytest.fail("\n".join(failures), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """A test whose process was killed says so, instead of the exit that told it."""
+    from otpy.terms.errors import ProcessExit
+
+    try:
+        return (yield)
+    except ProcessExit:
+        case = pyfuncitem.stash.get(CASE, None)
+        if case is None or case.test.alive:
+            raise
+    pytest.fail(case.how_it_ended(), pytrace=False)
+
+
+@pytest.fixture
+def node(otpy_case: "Case") -> "Node":
+    """A fresh node; the test is one of its processes. What is left running fails the test."""
+    return otpy_case.node
+
+
+@pytest.fixture
+def start_supervised(otpy_case: "Case") -> Callable[..., Any]:
+    """``start_supervised(child)`` starts a child under the test's own supervisor; its pid."""
+    return otpy_case.start_supervised
+
+
+@pytest.fixture
+def start_link_supervised(otpy_case: "Case") -> Callable[..., Any]:
+    """As ``start_supervised``, and the child is linked to the test."""
+    return otpy_case.start_link_supervised
+
+
+@pytest.fixture
+def stop_supervised(otpy_case: "Case") -> Callable[[Any], None]:
+    """``stop_supervised(id)`` stops a child of ``start_supervised``."""
+    return otpy_case.stop_supervised
+
+
+@pytest.fixture
+def on_exit(otpy_case: "Case") -> Callable[..., None]:
+    """``on_exit(callback)`` runs the callback when the test's process has ended."""
+    return otpy_case.on_exit
 
 
 @pytest.fixture
 def capture_reports() -> Iterator[Reports]:
-    """What otpy logged while the test ran."""
+    """What otpy reported while the test ran."""
     handler = Reports()
-    logger = logging.getLogger("otpy")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
+    with listening("otpy", handler, logging.INFO):
         yield handler
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
-
-
-@pytest.fixture
-def start_supervised(node: Node) -> Iterator[Callable[..., Any]]:
-    """``start_supervised(child)`` starts a child under the test's own supervisor; its pid."""
-    from otpy.behaviours import supervisor
-
-    boss = supervisor.start_link([], strategy="one_for_one", max_restarts=1_000_000)
-
-    def start(child: Any) -> Any:
-        return supervisor.start_child(boss, child)
-
-    yield start
-    supervisor.stop(boss)

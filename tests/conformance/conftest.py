@@ -8,6 +8,7 @@ import pytest
 
 from otpy import Node, process
 from otpy.runtime.simulated import Simulation
+from tests.conformance.kit import outcomes as outcomes
 
 Body = Callable[[], Any]
 

@@ -1,0 +1,130 @@
+"""Assertions about messages and exits, as ExUnit has them.
+
+What is expected is one or more types, or a value to be equal to; ``where=`` narrows it
+down. A failure shows what was expected and what is in the mailbox.
+"""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from otpy.runtime import process
+from otpy.runtime._current import current
+from otpy.terms.errors import BadArgument, CallExit, ProcessExit, ReceiveTimeout
+
+WAIT = 0.1  # seconds, as ExUnit's
+SHOWN = 10  # messages
+
+Where = Callable[[Any], bool]
+
+
+class Expected:
+    """Which messages are meant."""
+
+    def __init__(self, what: tuple[Any, ...], where: Where | None) -> None:
+        kinds = tuple(one for one in what if isinstance(one, type))
+        if not what and where is None:
+            raise BadArgument("expected types, a value or where= to say which message is meant")
+        if what and len(kinds) != len(what) and len(what) != 1:
+            raise BadArgument(f"{what!r}: expected types, or one value")
+        self.what = what
+        self.kinds: tuple[type, ...] = kinds
+        self.where = where
+
+    def matches(self, message: Any) -> bool:
+        """Whether a message is one of them."""
+        if self.kinds:
+            same = isinstance(message, self.kinds)
+        else:
+            same = not self.what or message == self.what[0]
+        return same and (self.where is None or self.where(message))
+
+    def __str__(self) -> str:
+        shown = ", ".join(one.__name__ if isinstance(one, type) else repr(one) for one in self.what)
+        return " where ".join(filter(None, (shown, getattr(self.where, "__name__", None))))
+
+
+def _mailbox() -> str:
+    """What is in the mailbox of the current process, as a failure shows it."""
+    messages = list(current().mailbox)
+    if not messages:
+        return "The process mailbox is empty."
+    first = (
+        f"Showing {SHOWN} of {len(messages)} messages in the mailbox"
+        if len(messages) > SHOWN
+        else "The process mailbox:"
+    )
+    return "\n".join([first, *(f"  {message!r}" for message in messages[-SHOWN:])])
+
+
+def assert_receive(
+    *what: Any, where: Where | None = None, timeout: float = WAIT, message: str | None = None
+) -> Any:
+    """Wait ``timeout`` seconds for a message and take it out: ExUnit's ``assert_receive``.
+
+    ``assert_receive(Down, where=lambda down: down.ref == ref)``, ``assert_receive("pong")``.
+    Raises ``AssertionError`` with ``message``, or with what is in the mailbox.
+    """
+    expected = Expected(what, where)
+    try:
+        return process.receive(where=expected.matches, timeout=timeout)
+    except ReceiveTimeout:
+        pass
+    if message is not None:
+        raise AssertionError(message)
+    if any(expected.matches(late) for late in current().mailbox):
+        raise AssertionError(
+            f"Found message matching {expected} after {timeout} s; it came just too late: "
+            "increase the timeout"
+        )
+    raise AssertionError(f"no matching message after {timeout} s: {expected}\n{_mailbox()}")
+
+
+def assert_received(*what: Any, where: Where | None = None, message: str | None = None) -> Any:
+    """As ``assert_receive``, of a message that must be there already."""
+    expected = Expected(what, where)
+    try:
+        return process.receive(where=expected.matches, timeout=0)
+    except ReceiveTimeout:
+        told = message or f"no matching message in the mailbox: {expected}\n{_mailbox()}"
+    raise AssertionError(told)
+
+
+def refute_receive(
+    *what: Any, where: Where | None = None, timeout: float = WAIT, message: str | None = None
+) -> None:
+    """Wait ``timeout`` seconds; a matching message fails the test: ``refute_receive``."""
+    expected = Expected(what, where)
+    try:
+        found = process.receive(where=expected.matches, timeout=timeout)
+    except ReceiveTimeout:
+        return
+    raise AssertionError(
+        message or f"Unexpectedly received message {found!r} (which matched {expected})"
+    )
+
+
+def refute_received(*what: Any, where: Where | None = None, message: str | None = None) -> None:
+    """As ``refute_receive``, of what is in the mailbox now."""
+    refute_receive(*what, where=where, timeout=0, message=message)
+
+
+def catch_exit(fn: Callable[[], Any]) -> Any:
+    """The reason with which ``fn()`` exits: ExUnit's ``catch_exit``.
+
+    That of a ``CallExit`` is ``(reason, (module, function, args))``. Raises
+    ``AssertionError`` if it does not exit. An end of the process from outside goes on.
+    """
+    me = current()
+    try:
+        fn()
+    except CallExit as error:
+        return error.exit_reason
+    except ProcessExit as error:
+        if not me.alive:
+            raise
+        return error.reason
+    _nothing()
+
+
+def _nothing() -> NoReturn:
+    raise AssertionError("Expected to catch exit, got nothing")
