@@ -4,6 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+import otpy
+
+# A run in this OS process takes away the modules that it is the first to load; one that is
+# loaded again has other classes.
+for name in dir(otpy):
+    getattr(otpy, name)
+
 SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")  # unset, it warns
 HEAD = """
 import pytest
