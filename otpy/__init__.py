@@ -71,6 +71,7 @@ _MODULES: dict[str, str] = {
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
     "aio": "otpy.bridges.aio",
+    "asgi": "otpy.bridges.asgi",
     "global_": "otpy.cluster.global_",
 }
 
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.results import Stop as Stop
     from otpy.behaviours.supervisor import Supervisor as Supervisor
     from otpy.bridges import aio as aio
+    from otpy.bridges import asgi as asgi
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
     from otpy.cluster.start import start_node as start_node

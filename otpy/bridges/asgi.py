@@ -1,0 +1,213 @@
+"""A supervision tree that belongs to an ASGI application.
+
+The tree starts before the first request and stops after the last one, the latest child
+first, within a budget of seconds. Starlette and FastAPI take it as their lifespan::
+
+    app = FastAPI(lifespan=asgi.lifespan([(Counter, 0)], strategy="one_for_one"))
+
+    @app.get("/next")
+    async def next_number() -> int:
+        return await aio.call(Counter, "next")
+
+Any other ASGI application is wrapped: ``app = asgi.Lifespan(app, [...])``. Servers end the
+lifespan on SIGTERM and SIGINT. The node lives on the server's event loop: async processes
+run there. It is the default node meanwhile, so handlers find its names.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from otpy.behaviours import supervisor as plain
+from otpy.bridges.aio import _task, supervisor
+from otpy.runtime import process
+from otpy.runtime._default import set_default_node
+from otpy.runtime.node import Node
+from otpy.runtime.reports import shown_reason
+from otpy.terms.errors import BadArgument, CallTimeout
+from otpy.terms.messages import Down
+from otpy.terms.pid import Pid
+from otpy.terms.reasons import SHUTDOWN
+
+LOG = logging.getLogger("otpy.asgi")
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Children = list[Any] | tuple[Any, ...] | type[plain.Supervisor]
+
+
+def end_server(reason: Any) -> None:
+    """What happens by default when the tree ends by itself: the server stops, as on SIGTERM."""
+    LOG.critical("the supervision tree ended: %s; the server stops", shown_reason(reason))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@asynccontextmanager
+async def running(
+    children: Children,
+    arg: Any = None,
+    *,
+    node: Node | None = None,
+    shutdown: float = 10.0,
+    on_end: Callable[[Any], None] = end_server,
+    **flags: Any,
+) -> AsyncGenerator[Node, None]:
+    """Run a tree while the block runs; gives its node.
+
+    ``children``, ``arg`` and ``flags`` are those of ``supervisor.start_link``. ``node`` is one
+    of yours, which goes on afterwards (it may have a mesh); by default a new one.
+    ``shutdown``: seconds that all of the tree has to stop; what has not by then is killed
+    with the node and logged. ``on_end(reason)`` is called when the tree ends by itself, as OTP
+    ends the node of a permanent application. Raises what ``supervisor.start_link`` raises.
+    """
+    if isinstance(shutdown, bool) or not isinstance(shutdown, (int, float)) or not shutdown >= 0:
+        raise BadArgument(f"shutdown={shutdown!r}; expected seconds, a number of at least 0")
+    home = Node() if node is None else node
+    home.outer_loop = home.outer_loop or asyncio.get_running_loop()
+    home.start()
+    set_default_node(home)
+    try:
+        async with _task.process(home):
+            process.flag(trap_exit=True)  # a tree that does not start raises, and no more
+            boss = await supervisor.start_link(children, arg, node=home, **flags)
+            process.unlink(boss)  # its end is told to on_end; it must not cut the lifespan short
+            watch = asyncio.create_task(_watch(home, boss, on_end))
+            try:
+                yield home
+            finally:
+                watch.cancel()
+                await _stop(boss, shutdown)
+    finally:
+        set_default_node(None)
+        if node is None:
+            # On another thread: async processes end on this one.
+            orphans = await asyncio.get_running_loop().run_in_executor(None, home.stop)
+            if orphans:
+                LOG.warning("bodies that run on after the node's end: %s", orphans)
+
+
+async def _watch(node: Node, boss: Pid, on_end: Callable[[Any], None]) -> None:
+    from otpy.bridges.aio import receive
+
+    async with _task.process(node):
+        process.monitor(boss)
+        down: Down = await receive(Down)
+        on_end(down.reason)
+
+
+async def _stop(boss: Pid, seconds: float) -> None:
+    if not process.alive(boss):
+        return
+    try:
+        await supervisor.stop(boss, SHUTDOWN, seconds)
+    except CallTimeout:
+        LOG.error("the supervision tree did not stop within %s s; what is left is killed", seconds)
+        process.exit(boss, "kill")
+
+
+def lifespan(
+    children: Children, arg: Any = None, **options: Any
+) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
+    """The ``lifespan=`` of a Starlette or FastAPI application: ``running`` for its life.
+
+    The options are those of ``running``. Request handlers find the node in
+    ``request.state.otpy_node``.
+    """
+
+    @asynccontextmanager
+    async def span(_app: Any) -> AsyncGenerator[dict[str, Any], None]:
+        async with running(children, arg, **options) as node:
+            yield {"otpy_node": node}
+
+    return span
+
+
+class Lifespan:
+    """An ASGI application around another one, with a tree for its life.
+
+    The inner application's own lifespan is served too, inside that of the tree: it starts
+    after the tree and stops before it.
+    """
+
+    def __init__(self, app: App, children: Children, arg: Any = None, **options: Any) -> None:
+        self._app = app
+        self._running: Callable[[], AbstractAsyncContextManager[Node]] = lambda: running(
+            children, arg, **options
+        )
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        inner = _Inner(self._app, scope)
+        await receive()
+        try:
+            span = self._running()
+            node = await span.__aenter__()
+            if "state" in scope:
+                scope["state"]["otpy_node"] = node
+            told = await inner.startup()
+        except Exception as error:  # whatever it is, the server is told, and does not start
+            LOG.exception("the application did not start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send(told)
+        if told["type"] == "lifespan.startup.complete":
+            await receive()
+        try:
+            told = await inner.shutdown()
+        finally:
+            await span.__aexit__(None, None, None)
+        await send(told)
+
+
+class _Inner:
+    """The lifespan of the inner application, if it has one."""
+
+    def __init__(self, app: App, scope: MutableMapping[str, Any]) -> None:
+        self._app = app
+        self._scope = scope
+        self._in: asyncio.Queue[Message] = asyncio.Queue()
+        self._out: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def _ask(self, what: str) -> Message:
+        """Tell it of startup or shutdown; its answer, or that it has none to give."""
+        if self._task is None or self._task.done():
+            return {"type": f"{what}.complete"}
+        await self._in.put({"type": what})
+        answer = asyncio.create_task(self._out.get())
+        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        # An application without a lifespan raises, or returns: that is its right.
+        return {"type": f"{what}.complete"}
+
+    async def startup(self) -> Message:
+        """Its answer to startup."""
+        run = self._app(self._scope, self._in.get, self._out.put)
+        self._task = asyncio.ensure_future(_quietly(run))
+        return await self._ask("lifespan.startup")
+
+    async def shutdown(self) -> Message:
+        """Its answer to shutdown."""
+        told = await self._ask("lifespan.shutdown")
+        if self._task is not None:
+            self._task.cancel()
+        return told
+
+
+async def _quietly(run: Awaitable[None]) -> None:
+    try:
+        await run
+    except Exception as error:  # noqa: BLE001 - the ASGI specification's "no lifespan here"
+        LOG.debug("the inner application has no lifespan: %r", error)
+
+
+__all__ = ["Lifespan", "end_server", "lifespan", "running"]

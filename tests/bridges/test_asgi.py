@@ -1,0 +1,200 @@
+"""A supervision tree for the life of an ASGI application, without a server around it."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, MutableMapping
+from typing import Any
+
+import pytest
+
+from otpy import (
+    BadArgument,
+    GenServer,
+    Ok,
+    Pid,
+    Reply,
+    StartError,
+    aio,
+    asgi,
+    gen_server,
+    process,
+    supervisor,
+)
+from otpy.testing import Reports, capture_log
+
+Scope = MutableMapping[str, Any]
+
+
+class Part(GenServer[Any]):
+    @classmethod
+    def start_link(cls, arg: Any, /) -> Pid:
+        return gen_server.start_link(cls, arg, name=cls)
+
+    def init(self, arg: Any, /) -> Ok[Any]:
+        process.flag(trap_exit=True)
+        if arg == "bad":
+            raise RuntimeError("no")
+        return Ok(arg)
+
+    def handle_call(self, request: Any, from_: Any, state: Any, /) -> Any:
+        return Reply((request, threading.get_ident()))
+
+    def terminate(self, reason: Any, state: Any, /) -> None:
+        if callable(state):
+            state(reason)
+
+
+class AsyncPart(Part):
+    async def handle_call(self, request: Any, from_: Any, state: Any, /) -> Reply[Any]:
+        return Reply((request, threading.get_ident()))
+
+
+def on_loop(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(body())
+
+
+def test_the_tree_runs_for_the_block_and_its_async_processes_on_the_loop() -> None:
+    stopped: list[Any] = []
+
+    async def body() -> None:
+        parts = [(Part, stopped.append), (AsyncPart, None)]
+        async with asgi.running(parts, strategy="one_for_one") as node:
+            assert (await aio.call(Part, "hello"))[0] == "hello"
+            assert await aio.call(AsyncPart, "here") == ("here", threading.get_ident())
+            assert stopped == []
+        assert stopped == ["shutdown"]
+        assert node.state == "stopped"
+
+    on_loop(body)
+
+
+def test_a_tree_that_does_not_start_raises_and_leaves_nothing() -> None:
+    async def body() -> None:
+        with pytest.raises(StartError, match="failed_to_start_child"):
+            async with asgi.running([(Part, "bad")], strategy="one_for_one"):
+                raise AssertionError("it must not run")
+        with pytest.raises(BadArgument, match="shutdown=-1"):
+            async with asgi.running([], strategy="one_for_one", shutdown=-1):
+                raise AssertionError("it must not run")
+
+    on_loop(body)
+
+
+def test_what_does_not_stop_within_the_budget_is_killed(capture_reports: Reports) -> None:
+    gate = threading.Event()
+
+    def wait(_: Any) -> None:
+        gate.wait()
+
+    async def body() -> None:
+        child = supervisor.child_spec((Part, wait), shutdown=60.0)
+        async with asgi.running([child], strategy="one_for_one", shutdown=0.05):
+            pass
+        told = "the supervision tree did not stop within 0.05 s; what is left is killed"
+        assert told in capture_reports.texts
+
+    try:
+        # The body of the child runs on in its thread until the gate is open.
+        threading.Timer(0.5, gate.set).start()
+        on_loop(body)
+    finally:
+        gate.set()
+
+
+def test_a_tree_that_ends_by_itself_is_told() -> None:
+    ended: list[Any] = []
+
+    async def body() -> None:
+        options: dict[str, Any] = {"strategy": "one_for_one", "max_restarts": 0}
+        over = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def on_end(reason: Any) -> None:
+            ended.append(reason)
+            loop.call_soon_threadsafe(over.set)
+
+        async with asgi.running([(Part, None)], on_end=on_end, **options):
+            with capture_log():
+                await aio.stop(Part, "boom")
+                await asyncio.wait_for(over.wait(), 10)
+
+    on_loop(body)
+    assert ended == ["shutdown"]
+
+
+Told = list[str]
+
+
+async def serve(app: asgi.Lifespan, state: dict[str, Any] | None = None) -> Told:
+    """What an ASGI server does: one lifespan, with a request in its midst."""
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    told: Told = []
+    complete = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        told.append(message["type"])
+        complete.set()
+
+    scope: Scope = {"type": "lifespan", "state": {} if state is None else state}
+    life = asyncio.create_task(app(scope, inbox.get, send))
+    await inbox.put({"type": "lifespan.startup"})
+    await complete.wait()
+    if told == ["lifespan.startup.complete"]:
+        await app({"type": "http"}, inbox.get, send)
+        await inbox.put({"type": "lifespan.shutdown"})
+    await asyncio.wait_for(life, 10)
+    return told
+
+
+async def plain(scope: Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+    if scope["type"] != "http":
+        raise RuntimeError("only http here")
+    await send({"type": (await aio.call(Part, "answer"))[0]})
+
+
+def test_any_asgi_application_is_wrapped() -> None:
+    async def body() -> None:
+        state: dict[str, Any] = {}
+        app = asgi.Lifespan(plain, [(Part, None)], strategy="one_for_one")
+        assert await serve(app, state) == [
+            "lifespan.startup.complete",
+            "answer",
+            "lifespan.shutdown.complete",
+        ]
+        assert state["otpy_node"].state == "stopped"
+
+    on_loop(body)
+
+
+def test_the_inner_lifespan_is_inside_the_trees() -> None:
+    events: list[str] = []
+
+    async def inner(scope: Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "answer"})
+            return
+        while True:
+            what = (await receive())["type"]
+            found = process.whereis(Part) is not None
+            events.append(f"{what} {found}")
+            await send({"type": f"{what}.complete"})
+
+    def ended(_: Any) -> None:
+        events.append("tree")
+
+    async def body() -> None:
+        app = asgi.Lifespan(inner, [(Part, ended)], strategy="one_for_one")
+        await serve(app)
+
+    on_loop(body)
+    assert events == ["lifespan.startup True", "lifespan.shutdown True", "tree"]
+
+
+def test_a_server_is_told_of_a_tree_that_does_not_start() -> None:
+    async def body() -> None:
+        app = asgi.Lifespan(plain, [(Part, "bad")], strategy="one_for_one")
+        with capture_log() as log:
+            assert await serve(app) == ["lifespan.startup.failed"]
+        assert "the application did not start" in log
+
+    on_loop(body)
