@@ -12,7 +12,7 @@ from otpy.behaviours._child_report import LOG, progress, report
 from otpy.behaviours._flags import Flags, check_significant, init
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.gen_server import GenServer
-from otpy.behaviours.results import IGNORE, Ignore, NoReply, Ok, Reply, Stop
+from otpy.behaviours.results import IGNORE, Ignore, Ok, Reply, Stop
 from otpy.machines.restart import (
     Child,
     Restarts,
@@ -475,7 +475,6 @@ __all__ = [
     "ChildInfo",
     "ChildSpec",
     "Flags",
-    "NoReply",
     "Supervisor",
     "child_spec",
     "count_children",

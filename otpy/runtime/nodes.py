@@ -304,3 +304,20 @@ class Order:
 
 def _not_started(reason: Any) -> None:
     raise ProcessExit(reason)
+
+
+__all__ = [
+    "Which",
+    "alive",
+    "connect",
+    "disconnect",
+    "list_",
+    "monitor",
+    "monitor_nodes",
+    "ping",
+    "self_",
+    "spawn",
+    "spawn_link",
+    "spawn_monitor",
+    "spawn_request",
+]
