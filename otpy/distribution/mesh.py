@@ -100,6 +100,7 @@ class Mesh:
             if len(data) > MAX_MESSAGE:
                 raise _too_large(data)
             link = self.up.get(dest.node)
+            full = False
             if link is not None:
                 full = run.open and run is link.outbox.run
                 self.run = link.outbox.begin(sender, dest, cast, data)

@@ -84,6 +84,13 @@ def test_calls_casts_and_messages_reach_the_actor_in_order(node: Node) -> None:
     assert [process.receive(timeout=0) for _ in range(3)] == [("got", n) for n in (1, 2, 3)]
 
 
+def test_calls_that_are_answered_leave_nothing(node: Node) -> None:
+    pid = child(boss())
+    for number in range(5):
+        gen_server.call(pid, number)
+    eventually(lambda: not node.procs[pid].deferred)
+
+
 def test_its_reference_is_the_actor_s_own(node: Node) -> None:
     pid = child(boss())
     ref = process.actor_ref(pid)

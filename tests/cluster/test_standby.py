@@ -1,4 +1,4 @@
-"""Children that wait for a cluster-wide name (DESIGN §4), on simulated and on real nodes."""
+"""Children that wait for a cluster-wide name, on simulated and on real nodes."""
 
 from typing import Any
 
