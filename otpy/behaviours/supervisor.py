@@ -238,6 +238,8 @@ def _start(child: Child) -> tuple[bool, Any]:
     except Ignored:
         return True, (None, None)
     except StartError as failed:
+        if is_demotion(failed.reason) and child.restart != "temporary":
+            return _start(child)  # it lost its name while it started: now it stands by
         return False, failed.reason
     except ProcessExit:
         raise
