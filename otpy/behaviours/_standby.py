@@ -1,4 +1,4 @@
-"""Names of GenServers, and processes that wait for one (DESIGN: standby children).
+"""Names of GenServers, and processes that wait for one: the standby children.
 
 A supervised child that finds its cluster-wide name taken does not fail: it has
 a pid, is linked, has not run ``init``, and waits until the name is free.

@@ -8,8 +8,8 @@ from otpy.behaviours._loop import Loop
 from otpy.behaviours.results import Ignore
 from otpy.runtime import process
 from otpy.runtime.mail import From
-from otpy.runtime.process import launch
 from otpy.runtime.record import NO_REPLY, REPLY, Process
+from otpy.runtime.spawning import launch
 from otpy.terms.errors import (
     AlreadyStarted,
     Ignored,

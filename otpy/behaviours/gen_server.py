@@ -14,7 +14,8 @@ from otpy.behaviours.results import CallResult, InitResult, Next
 from otpy.runtime._current import HERE, current, waiter
 from otpy.runtime.locked import LockedProcess, put_from
 from otpy.runtime.mail import Call, Cast, From
-from otpy.runtime.process import Dest, where
+from otpy.runtime.names import where
+from otpy.runtime.process import Dest
 from otpy.runtime.record import ANY, NO_REPLY, REPLY, RUNNING, Process
 from otpy.terms.errors import (
     BadArgument,

@@ -12,7 +12,7 @@ from otpy.behaviours._child_report import LOG, progress, report
 from otpy.behaviours._flags import Flags, check_significant, init
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.gen_server import GenServer
-from otpy.behaviours.results import IGNORE, Ignore, NoReply, Ok, Reply, Stop
+from otpy.behaviours.results import IGNORE, Ignore, Ok, Reply, Stop
 from otpy.machines.restart import (
     Child,
     Restarts,
@@ -238,6 +238,8 @@ def _start(child: Child) -> tuple[bool, Any]:
     except Ignored:
         return True, (None, None)
     except StartError as failed:
+        if is_demotion(failed.reason) and child.restart != "temporary":
+            return _start(child)  # it lost its name while it started: now it stands by
         return False, failed.reason
     except ProcessExit:
         raise
@@ -475,7 +477,6 @@ __all__ = [
     "ChildInfo",
     "ChildSpec",
     "Flags",
-    "NoReply",
     "Supervisor",
     "child_spec",
     "count_children",

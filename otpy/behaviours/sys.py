@@ -65,3 +65,15 @@ def terminate(server: Dest, reason: Any, timeout: float | None = None) -> None:
     """Stop it with ``reason``."""
     waiter("sys.terminate")
     stop(server, reason, timeout)
+
+
+__all__ = [
+    "get_state",
+    "get_status",
+    "log",
+    "replace_state",
+    "resume",
+    "statistics",
+    "suspend",
+    "terminate",
+]

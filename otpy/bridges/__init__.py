@@ -1,1 +1,1 @@
-"""The edges to Pykka, asyncio and ASGI."""
+"""The edges to Pykka and asyncio."""

@@ -96,6 +96,8 @@ class Attended:
     def _abandon(self) -> None:
         # The process is dead. An actor that still runs ends after the message it is at.
         self.actor.actor_ref.stop(block=False)
+        # Its loop does not get to Pykka's own end then, which would take it off the registry.
+        pykka.ActorRegistry.unregister(self.actor.actor_ref)
         self.actor.actor_stopped.set()
 
     # On the actor's thread.

@@ -244,7 +244,6 @@ def sync() -> None:
 
 
 __all__ = [
-    "GlobalNames",
     "LockId",
     "Resolver",
     "del_lock",

@@ -151,7 +151,7 @@ class Mesh:
             peer.wanted.append(done)
             peer.trying = False  # do not wait for the next attempt
             self._try(peer)
-            self.wire.later(PATIENCE, lambda: _give_up(peer, done))
+            self.wire.later(PATIENCE, lambda: peer.give_up(done))
 
         self.wire.soon(begin)
 
@@ -453,11 +453,6 @@ class Mesh:
                 case Up(creation):
                     self._came_up(peer, creation)
                 case Down(creation, reason, was_up):
-                    with self.lock:
-                        self.connected.pop(peer.name, None)
-                        gone = self.up.pop(peer.name, None)
-                        if gone is not None:
-                            gone.outbox.shut()
                     if peer.session is not None:
                         self._end(peer, reason)
                     if was_up and creation is not None:
@@ -489,12 +484,6 @@ class Mesh:
 
 def _too_large(data: bytes) -> NotSendable:
     return NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
-
-
-def _give_up(peer: Peer, done: Callable[[bool], None]) -> None:
-    if done in peer.wanted:  # else it has been told, and others wait since
-        peer.wanted.remove(done)
-        done(False)
 
 
 def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -> bool:

@@ -60,3 +60,9 @@ class Peer:
         wanted, self.wanted = self.wanted, []
         for done in wanted:
             done(connected)
+
+    def give_up(self, done: Callable[[bool], None]) -> None:
+        """One of those who wanted it connected waits no longer."""
+        if done in self.wanted:  # else it has been told, and others wait since
+            self.wanted.remove(done)
+            done(False)

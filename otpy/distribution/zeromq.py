@@ -6,10 +6,10 @@ loses messages from the middle of a stream without a word). What queued while th
 thread was busy goes out as one frame. Never monitor the ROUTER: a monitor that
 nobody drains stops every socket of its context.
 
-One exception to the one thread: a process that waits for an answer, or gives one,
-sends what its link has queued itself, which saves a hop between threads. So a
-DEALER is used under its link's lock, by whoever holds it, and the I/O thread waits
-for its file descriptor, not for the socket.
+One exception to the one thread: a process that waits for an answer or gives one, or
+that has filled a frame, sends what its link has queued itself, which saves a hop
+between threads. So a DEALER is used under its link's lock, by whoever holds it, and
+the I/O thread waits for its file descriptor, not for the socket.
 """
 
 import heapq

@@ -36,6 +36,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from otpy.machines.global_messages import Claim, Wanted, read
+from otpy.machines.watching import Unwatch as Unwatch
+from otpy.machines.watching import Watch as Watch
 from otpy.terms.pid import Pid, Ref
 
 DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
@@ -68,20 +70,6 @@ class Answer:
     request: Any
     value: bool
     others: Pids = ()
-
-
-@dataclass(slots=True)
-class Watch:
-    """Tell me when this process of our own ends; it has a name or waits for one."""
-
-    pid: Pid
-
-
-@dataclass(slots=True)
-class Unwatch:
-    """This process has no name and waits for none any more."""
-
-    pid: Pid
 
 
 @dataclass(slots=True)
@@ -149,7 +137,7 @@ class Names:
     queued: dict[Any, list[Asking]] = field(default_factory=dict[Any, list[Asking]])
     watchers: dict[Any, list[Watcher]] = field(default_factory=dict[Any, list[Watcher]])
     # Claims of our own that may still be refused.
-    pending: dict[tuple[Any, Pid], None] = field(default_factory=dict[tuple[Any, Pid], None])
+    pending: dict[tuple[Any, Pid], Any] = field(default_factory=dict[tuple[Any, Pid], Any])
     # Free names: who had it last, and why it ended.
     ended: dict[Any, tuple[Pid, Any]] = field(default_factory=dict[Any, tuple[Pid, Any]])
     # How many names each watcher waits for.
@@ -354,7 +342,7 @@ class Names:
             return effects + self._done(request, False, others)
         asked.missing = dict.fromkeys((self.node, *self.peers))
         if not wanted.force:
-            self.pending[wanted.name, wanted.pid] = None
+            self.pending[wanted.name, wanted.pid] = request
         effects = self._take(wanted)
         effects.append(Watch(wanted.pid))
         claim = ("claim", request, tuple(wanted))
@@ -460,11 +448,19 @@ class Names:
                 if mine == first:
                     effects.append(Resolve(name, first, second, how))
             elif how == NOTIFY_ALL:
-                effects += self._withdraw(name, mine, "name_conflict")
-                effects.append(Notify(mine, ("global_name_conflict", name, pid)))
+                told = Notify(mine, ("global_name_conflict", name, pid))
+                effects += self._lost(name, mine, pid, told)
             elif mine == second:
-                effects += self._withdraw(name, mine, "name_conflict")
-                effects.append(_fate(how, name, mine, first))
+                effects += self._lost(name, mine, first, _fate(how, name, mine, first))
+        return effects
+
+    def _lost(self, name: Any, mine: Pid, winner: Pid, fate: Effect) -> Effects:
+        """Withdraw our claim. While its registration is not answered the answer is no, and all."""
+        effects = self._withdraw(name, mine, "name_conflict")
+        asked = self.requests.get(self.pending.get((name, mine)))
+        if asked is None:
+            return [*effects, fate]
+        asked.others += (winner,)
         return effects
 
     def resolved(self, name: Any, first: Pid, second: Pid, winner: Pid | None) -> Effects:

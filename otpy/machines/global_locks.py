@@ -29,6 +29,8 @@ The asker (``Asker``), one for each ``set_lock``; one effect follows each event:
 from dataclasses import dataclass, field
 from typing import Any
 
+from otpy.machines.watching import Unwatch as Unwatch
+from otpy.machines.watching import Watch as Watch
 from otpy.terms.pid import Pid
 
 FIRST_WAIT, LAST_WAIT = 0.01, 8.0  # seconds between two attempts, at most
@@ -78,20 +80,6 @@ class Reply:
 
     request: Any
     value: str | None
-
-
-@dataclass(slots=True)
-class Watch:
-    """Tell me when this process ends."""
-
-    pid: Pid
-
-
-@dataclass(slots=True)
-class Unwatch:
-    """This process holds no lock any more."""
-
-    pid: Pid
 
 
 TableEvent = Take | GiveBack | PidDown | NodeDown

@@ -33,6 +33,10 @@ class LockedProcess(Process):
         """Held while the record is touched."""
         return self.lock
 
+    def abandon(self) -> None:
+        if self.waiting:
+            self.wake()
+
     def submit(self, signal: Internal) -> None:
         with self.lock:
             was_alive = self.alive

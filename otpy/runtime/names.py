@@ -1,10 +1,16 @@
-"""Local names: one holder in the node, freed by its death."""
+"""Local names: one holder in the node, freed by its death; and who has a name of any kind."""
 
 import threading
+from typing import TYPE_CHECKING, Any
 
-from otpy.terms.errors import NameTaken, NotRegistered
-from otpy.terms.names import local_key
+from otpy.runtime._current import current
+from otpy.runtime.arguments import checked_pid
+from otpy.terms.errors import NameTaken, NoProcess, NotDistributed, NotRegistered
+from otpy.terms.names import Global, Via, local_key
 from otpy.terms.pid import Pid
+
+if TYPE_CHECKING:
+    from otpy.runtime.record import Process
 
 
 class LocalNames:
@@ -43,3 +49,56 @@ class LocalNames:
     def whereis(self, name: object) -> Pid | None:
         """Who has the name."""
         return self.table.get(local_key(name))
+
+
+def where(me: "Process", dest: Any) -> Pid | None:
+    """Who has the name: local, ``Global`` or ``Via``."""
+    if isinstance(dest, Pid):
+        return dest
+    if isinstance(dest, Global):
+        service = me.node.name_services.get("global")
+        if service is None:
+            raise NotDistributed(
+                f"{dest!r} needs the cluster's names: start otpy.global_ on {me.node.name} first"
+            )
+        found: Pid | None = service.whereis_name(dest.name)
+        return found
+    if isinstance(dest, Via):
+        located: Pid | None = dest.module.whereis_name(dest.key)
+        return located
+    return me.node.names.whereis(dest)
+
+
+def register(pid: Pid, name: str | type) -> None:
+    """Give a process of this node a local name.
+
+    Raises ``NameTaken``, ``NotAName`` or ``NoProcess``.
+    """
+    node = current().node
+    proc = node.procs.get(checked_pid(pid, "register"))
+    if proc is None:
+        raise NoProcess(f"cannot register {pid!r}: it is not a live process of {node.name}")
+    if proc.name is not None:
+        raise NameTaken(f"{pid!r} is registered already, as {proc.name!r}")
+    node.names.register(name, pid)
+    proc.name = local_key(name)
+    if not proc.alive:
+        node.names.release(proc.name, pid)
+
+
+def unregister(name: str | type) -> None:
+    """Take a local name away. Raises ``NotRegistered``."""
+    node = current().node
+    proc = node.procs.get(node.names.unregister(name))
+    if proc is not None:
+        proc.name = None
+
+
+def whereis(name: str | type) -> Pid | None:
+    """Who has a local name."""
+    return current().node.names.whereis(name)
+
+
+def registered() -> list[str]:
+    """The local names in use."""
+    return sorted(current().node.names.table)

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from otpy.runtime._current import current, waiter
+from otpy.runtime.arguments import check_function
 from otpy.runtime.node import Node
 from otpy.runtime.outside import Begin, outside
 from otpy.runtime.ports import Router
-from otpy.runtime.process import launch, receive
+from otpy.runtime.process import receive
 from otpy.runtime.record import REPLY, Process
 from otpy.runtime.reports import function_name
-from otpy.runtime.spawning import check_function, kind_of
-from otpy.runtime.spawning import spawn_request as spawn_request
+from otpy.runtime.spawning import kind_of, launch, spawn_request
 from otpy.terms.errors import BadArgument, NotDistributed, ProcessExit
 from otpy.terms.messages import SpawnReply
 from otpy.terms.names import At
@@ -304,3 +304,20 @@ class Order:
 
 def _not_started(reason: Any) -> None:
     raise ProcessExit(reason)
+
+
+__all__ = [
+    "Which",
+    "alive",
+    "connect",
+    "disconnect",
+    "list_",
+    "monitor",
+    "monitor_nodes",
+    "ping",
+    "self_",
+    "spawn",
+    "spawn_link",
+    "spawn_monitor",
+    "spawn_request",
+]

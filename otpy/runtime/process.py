@@ -2,31 +2,31 @@
 
 Every function works on the current process; a plain thread gets an implicit
 process on the default node. Time is float seconds. In a process that has been
-ended from outside, each of them raises ``ProcessExit``.
+ended from outside, each of them raises ``ProcessExit``. Here are messages, links, monitors
+and exits; the rest comes from the modules of its topic.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar
 
-from otpy.runtime._current import HERE, current, may_wait, waiter
-from otpy.runtime.actor_refs import actor_ref as actor_ref
-from otpy.runtime.outside import await_coroutine as await_coroutine
-from otpy.runtime.outside import blocking as blocking
-from otpy.runtime.outside import outside
-from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server, SpawnRequest
-from otpy.runtime.reports import initial_call
-from otpy.runtime.scheduler import GreenProcess
-from otpy.runtime.spawning import check_function, kind_of
-from otpy.runtime.spawning import spawn_request as spawn_request
+from otpy.runtime._current import current, waiter
+from otpy.runtime.actor_refs import actor_ref
+from otpy.runtime.arguments import check_seconds, checked_pid
+from otpy.runtime.dictionary import delete, get, get_keys, put
+from otpy.runtime.info import alive, info, list_
+from otpy.runtime.names import register, registered, unregister, where, whereis
+from otpy.runtime.outside import await_coroutine, blocking
+from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, SpawnRequest
+from otpy.runtime.spawning import spawn, spawn_link, spawn_monitor, spawn_request
+from otpy.runtime.timers import cancel_timer, read_timer, send_after, start_timer
 from otpy.terms.errors import (
     BadArgument,
-    NameTaken,
     NoProcess,
     NotRegistered,
     ProcessExit,
     ReceiveTimeout,
 )
-from otpy.terms.messages import Down, TimerFired
+from otpy.terms.messages import Down
 from otpy.terms.names import At, Global, Via, local_key
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import (
@@ -78,26 +78,6 @@ def send(dest: Dest, message: T) -> T:
     if pid is None:
         raise NotRegistered(f"no process is registered as {dest!r}")
     return send(pid, message)
-
-
-def where(me: Process, dest: Any) -> Pid | None:
-    """Who has the name: local, ``Global`` or ``Via``."""
-    if isinstance(dest, Pid):
-        return dest
-    if isinstance(dest, Global):
-        service = me.node.name_services.get("global")
-        if service is None:
-            from otpy.terms.errors import NotDistributed
-
-            raise NotDistributed(
-                f"{dest!r} needs the cluster's names: start otpy.global_ on {me.node.name} first"
-            )
-        found: Pid | None = service.whereis_name(dest.name)
-        return found
-    if isinstance(dest, Via):
-        located: Pid | None = dest.module.whereis_name(dest.key)
-        return located
-    return me.node.names.whereis(dest)
 
 
 def _matches(item: Any, types: tuple[type, ...], where: Callable[[Any], bool] | None) -> bool:
@@ -157,114 +137,7 @@ def sleep(seconds: float) -> None:
         proc.park(REPLY, deadline if seconds != float("inf") else None)
 
 
-def check_seconds(what: str, value: object) -> None:
-    """Raise ``BadArgument`` unless ``value`` is a number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
-
-
-# Starting.
-
-
-@overload
-def spawn(
-    fn: Callable[..., Any],
-    *args: Any,
-    link: bool = ...,
-    monitor: Literal[False] = ...,
-    green: bool = ...,
-    name: str | type | None = ...,
-) -> Pid: ...
-@overload
-def spawn(
-    fn: Callable[..., Any],
-    *args: Any,
-    link: bool = ...,
-    monitor: Literal[True],
-    green: bool = ...,
-    name: str | type | None = ...,
-) -> tuple[Pid, Ref]: ...
-def spawn(
-    fn: Callable[..., Any],
-    *args: Any,
-    link: bool = False,
-    monitor: bool = False,
-    green: bool = False,
-    name: str | type | None = None,
-) -> Pid | tuple[Pid, Ref]:
-    """Start a process that runs ``fn(*args)``: on a thread, green, or as a task if ``fn`` is async.
-
-    Returns its pid, with ``monitor=True`` the pid and the monitor's reference.
-    """
-    check_function("spawn", fn)
-    me = current()
-    proc, ref = launch(me, kind_of(fn, green), fn, args, link=link, monitor=monitor, name=name)
-    return proc.pid if ref is None else (proc.pid, ref)
-
-
-def launch(
-    me: Process,
-    kind: str,
-    fn: Callable[..., Any] | None,
-    args: tuple[Any, ...] = (),
-    *,
-    server: Server | None = None,
-    link: bool = False,
-    monitor: bool = False,
-    name: object = None,
-    attach: Callable[[Process], None] | None = None,
-) -> tuple[Process, Ref | None]:
-    """Make and start a process; link, monitor and ``attach(proc)`` are done before it runs."""
-    node = me.node
-    proc = node.make(kind, fn, args, server)
-    if attach is not None:
-        attach(proc)
-    pid = proc.pid
-    if name is not None:
-        try:
-            node.names.register(name, pid)
-        except BaseException:
-            node.procs.pop(pid, None)
-            raise
-        proc.name = local_key(name)
-    proc.ancestors = (me.name or me.pid, *me.ancestors[:8])
-    ref = None
-    with me.owned:
-        if not me.alive:
-            node.forget(proc)
-            me.raise_dead()
-        if link:
-            if me.links is None:
-                me.links = {}
-            me.links[pid] = None
-            proc.links = {me.pid: None}
-        if monitor:
-            ref = node.new_ref(me.pid.number)
-            if me.monitors is None:
-                me.monitors = {}
-            me.monitors[ref] = Monitor(pid, None)
-            proc.monitored_by = {ref: (me.pid, False)}
-    proc.start()
-    return proc, ref
-
-
-def spawn_link(fn: Callable[..., Any], *args: Any, green: bool = False) -> Pid:
-    """``spawn`` with a link from the start."""
-    return spawn(fn, *args, link=True, green=green)
-
-
-def spawn_monitor(fn: Callable[..., Any], *args: Any, green: bool = False) -> tuple[Pid, Ref]:
-    """``spawn`` with a monitor from the start; the pid and the monitor's reference."""
-    return spawn(fn, *args, monitor=True, green=green)
-
-
 # Links and monitors.
-
-
-def _pid(value: object, what: str) -> Pid:
-    if not isinstance(value, Pid):
-        raise BadArgument(f"{what}({value!r}): expected a Pid")
-    return value
 
 
 def link(pid: Pid) -> None:
@@ -273,7 +146,7 @@ def link(pid: Pid) -> None:
     Raises ``NoProcess`` if it is a dead process of this node, unless the caller
     traps exits: then ``Exit(pid, "noproc")`` arrives.
     """
-    _pid(pid, "link")
+    checked_pid(pid, "link")
     me = current()
     if pid == me.pid:
         return
@@ -293,7 +166,7 @@ def link(pid: Pid) -> None:
 
 def unlink(pid: Pid) -> None:
     """Take the link away; no ``Exit`` of ``pid`` arrives after this returns."""
-    _pid(pid, "unlink")
+    checked_pid(pid, "unlink")
     me = current()
     number = next(me.node.numbers)
     with me.owned:
@@ -397,7 +270,7 @@ def exit(target: Any = "normal", *reason: Any) -> None:
     """
     if not reason:
         raise ProcessExit(target)
-    pid = _pid(target, "exit")
+    pid = checked_pid(target, "exit")
     me = current()
     me.node.send_signal(me, ExitSignal(me.pid, pid, reason[0], False))
     if not me.alive:
@@ -414,168 +287,41 @@ def flag(*, trap_exit: bool) -> bool:
     return before
 
 
-def alive(pid: Pid) -> bool:
-    """Whether a process of this node is alive."""
-    me = current()
-    if _pid(pid, "alive").node != me.node.name:
-        raise BadArgument(f"alive({pid!r}): it belongs to another node; monitor it, or ask there")
-    return pid in me.node.procs
-
-
-# Names.
-
-
-def register(pid: Pid, name: str | type) -> None:
-    """Give a process of this node a local name.
-
-    Raises ``NameTaken``, ``NotAName`` or ``NoProcess``.
-    """
-    node = current().node
-    proc = node.procs.get(_pid(pid, "register"))
-    if proc is None:
-        raise NoProcess(f"cannot register {pid!r}: it is not a live process of {node.name}")
-    if proc.name is not None:
-        raise NameTaken(f"{pid!r} is registered already, as {proc.name!r}")
-    node.names.register(name, pid)
-    proc.name = local_key(name)
-    if not proc.alive:
-        node.names.release(proc.name, pid)
-
-
-def unregister(name: str | type) -> None:
-    """Take a local name away. Raises ``NotRegistered``."""
-    node = current().node
-    proc = node.procs.get(node.names.unregister(name))
-    if proc is not None:
-        proc.name = None
-
-
-def whereis(name: str | type) -> Pid | None:
-    """Who has a local name."""
-    return current().node.names.whereis(name)
-
-
-def registered() -> list[str]:
-    """The local names in use."""
-    return sorted(current().node.names.table)
-
-
-def list_() -> list[Pid]:
-    """The live processes of this node: ``Process.list()``."""
-    return list(current().node.procs)
-
-
-INFO: dict[str, Callable[[Process], Any]] = {
-    "registered_name": lambda proc: proc.name,
-    "messages": lambda proc: list(proc.mailbox),
-    "message_queue_len": lambda proc: len(proc.mailbox),
-    "links": lambda proc: list(proc.links or ()),
-    "monitors": lambda proc: [held.target for held in (proc.monitors or {}).values()],
-    "monitored_by": lambda proc: [holder for holder, _ in (proc.monitored_by or {}).values()],
-    "trap_exit": lambda proc: proc.trap_exit,
-    "status": lambda proc: "waiting" if proc.waiting else "running",
-    "kind": lambda proc: proc.kind,
-    "dictionary": lambda proc: dict(proc.dictionary or {}),
-    "ancestors": lambda proc: proc.ancestors,
-    "initial_call": initial_call,
-}
-
-
-def info(pid: Pid, *items: str) -> dict[str, Any] | None:
-    """What is known of a process of this node, in the order asked; None if it is not alive."""
-    unknown = [item for item in items if item not in INFO]
-    if unknown:
-        raise BadArgument(f"info item {unknown[0]!r}; expected one of {', '.join(INFO)}")
-    me = current()
-    proc = me.node.procs.get(_pid(pid, "info"))
-    if proc is None:
-        return None
-    target = proc
-
-    def look() -> dict[str, Any] | None:
-        with target.owned:
-            return {item: INFO[item](target) for item in items or INFO} if target.alive else None
-
-    elsewhere = HERE.sched is not proc.sched and me.kind == "thread"
-    if isinstance(proc, GreenProcess) and elsewhere and may_wait():
-        # Asked on its scheduler's thread, so that what was sent before is there.
-        sched = proc.sched
-
-        def begin(done: Callable[[Callable[[], dict[str, Any] | None]], None]) -> None:
-            sched.post(None, lambda: done(look))
-
-        return outside(me, begin)
-    return look()
-
-
-# Timers.
-
-
-def _arm(dest: Pid | str | type, seconds: float, make: Callable[[Ref], Any]) -> Ref:
-    check_seconds("seconds", seconds)
-    node = current().node
-    if isinstance(dest, Pid):
-        if dest.node != node.name:
-            raise BadArgument(f"timer to {dest!r}: it belongs to another node")
-        target: Pid | str = dest
-    else:
-        target = local_key(dest)
-    ref = node.new_ref()
-    if isinstance(target, Pid) and target not in node.procs:
-        return ref
-    if node.timers.add(node.clock.now() + seconds, ref, target, make(ref)):
-        node.kernel.ring()
-    return ref
-
-
-def send_after(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
-    """Send ``message`` in ``seconds``; the timer's reference: ``Process.send_after/3``.
-
-    A name is resolved when the time comes; a timer to a pid is dropped when it dies.
-    """
-    return _arm(dest, seconds, lambda _: message)
-
-
-def start_timer(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
-    """As ``send_after``, but ``TimerFired(ref, message)`` arrives."""
-    return _arm(dest, seconds, lambda ref: TimerFired(ref, message))
-
-
-def cancel_timer(ref: Ref) -> float | None:
-    """Disarm a timer: the seconds that were left, None if it fired or was cancelled."""
-    node = current().node
-    return node.timers.cancel(ref, node.clock.now())
-
-
-def read_timer(ref: Ref) -> float | None:
-    """The seconds left, None if the timer is not armed."""
-    node = current().node
-    return node.timers.read(ref, node.clock.now())
-
-
-# The process dictionary.
-
-
-def put(key: Any, value: Any) -> Any:
-    """Set a value of the process dictionary; the one it replaces, or None."""
-    me = current()
-    if me.dictionary is None:
-        me.dictionary = {}
-    before = me.dictionary.get(key)
-    me.dictionary[key] = value
-    return before
-
-
-def get(key: Any, default: Any = None) -> Any:
-    """A value of the process dictionary."""
-    return (current().dictionary or {}).get(key, default)
-
-
-def get_keys(value: Any) -> list[Any]:
-    """The keys of the process dictionary that have ``value``."""
-    return [key for key, held in (current().dictionary or {}).items() if held == value]
-
-
-def delete(key: Any) -> Any:
-    """Remove a key of the process dictionary; the value it had, or None."""
-    return (current().dictionary or {}).pop(key, None)
+__all__ = [
+    "AliasMode",
+    "Dest",
+    "actor_ref",
+    "alias",
+    "alive",
+    "await_coroutine",
+    "blocking",
+    "cancel_timer",
+    "delete",
+    "demonitor",
+    "exit",
+    "flag",
+    "get",
+    "get_keys",
+    "info",
+    "link",
+    "list_",
+    "monitor",
+    "put",
+    "read_timer",
+    "receive",
+    "register",
+    "registered",
+    "self_pid",
+    "send",
+    "send_after",
+    "sleep",
+    "spawn",
+    "spawn_link",
+    "spawn_monitor",
+    "spawn_request",
+    "start_timer",
+    "unalias",
+    "unlink",
+    "unregister",
+    "whereis",
+]

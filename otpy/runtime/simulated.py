@@ -13,9 +13,9 @@ from typing import Any
 
 from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
-from otpy.runtime.process import launch
 from otpy.runtime.record import Process
 from otpy.runtime.scheduler import POLL_EVERY, GreenProcess, Scheduler
+from otpy.runtime.spawning import launch
 from otpy.terms.errors import NodeError
 
 WORK = 1e-6  # virtual seconds that a dispatch takes when no process rests

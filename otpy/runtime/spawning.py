@@ -1,14 +1,15 @@
-"""Starting processes without waiting, and on other nodes: ``spawn_request``."""
+"""Starting processes: ``spawn`` here; ``spawn_request`` also elsewhere, without waiting."""
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from otpy.runtime._current import current
-from otpy.runtime.record import Process, SpawnRequest
+from otpy.runtime.arguments import check_function
+from otpy.runtime.record import Monitor, Process, Server, SpawnRequest
 from otpy.terms.errors import BadArgument, ProcessExit
-from otpy.terms.names import At
-from otpy.terms.pid import Ref
+from otpy.terms.names import At, local_key
+from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import SpawnedSignal, SpawnSignal
 
 if TYPE_CHECKING:
@@ -17,15 +18,101 @@ if TYPE_CHECKING:
 SPAWNER = "spawn"  # what stands for the name in a spawn signal's address
 
 
-def check_function(what: str, fn: object) -> None:
-    """Raise ``BadArgument`` unless ``fn`` can be the body of a process."""
-    if not callable(fn):
-        raise BadArgument(f"{what}({fn!r}): expected a function")
-
-
 def kind_of(fn: Callable[..., Any], green: bool) -> str:
     """How a process with this body runs: "async", "green" or "thread"."""
     return "async" if inspect.iscoroutinefunction(fn) else "green" if green else "thread"
+
+
+@overload
+def spawn(
+    fn: Callable[..., Any],
+    *args: Any,
+    link: bool = ...,
+    monitor: Literal[False] = ...,
+    green: bool = ...,
+    name: str | type | None = ...,
+) -> Pid: ...
+@overload
+def spawn(
+    fn: Callable[..., Any],
+    *args: Any,
+    link: bool = ...,
+    monitor: Literal[True],
+    green: bool = ...,
+    name: str | type | None = ...,
+) -> tuple[Pid, Ref]: ...
+def spawn(
+    fn: Callable[..., Any],
+    *args: Any,
+    link: bool = False,
+    monitor: bool = False,
+    green: bool = False,
+    name: str | type | None = None,
+) -> Pid | tuple[Pid, Ref]:
+    """Start a process that runs ``fn(*args)``: on a thread, green, or as a task if ``fn`` is async.
+
+    Returns its pid, with ``monitor=True`` the pid and the monitor's reference.
+    """
+    check_function("spawn", fn)
+    me = current()
+    proc, ref = launch(me, kind_of(fn, green), fn, args, link=link, monitor=monitor, name=name)
+    return proc.pid if ref is None else (proc.pid, ref)
+
+
+def launch(
+    me: Process,
+    kind: str,
+    fn: Callable[..., Any] | None,
+    args: tuple[Any, ...] = (),
+    *,
+    server: Server | None = None,
+    link: bool = False,
+    monitor: bool = False,
+    name: object = None,
+    attach: Callable[[Process], None] | None = None,
+) -> tuple[Process, Ref | None]:
+    """Make and start a process; link, monitor and ``attach(proc)`` are done before it runs."""
+    node = me.node
+    proc = node.make(kind, fn, args, server)
+    if attach is not None:
+        attach(proc)
+    pid = proc.pid
+    if name is not None:
+        try:
+            node.names.register(name, pid)
+        except BaseException:
+            node.procs.pop(pid, None)
+            raise
+        proc.name = local_key(name)
+    proc.ancestors = (me.name or me.pid, *me.ancestors[:8])
+    ref = None
+    with me.owned:
+        if not me.alive:
+            node.forget(proc)
+            me.raise_dead()
+        if link:
+            if me.links is None:
+                me.links = {}
+            me.links[pid] = None
+            proc.links = {me.pid: None}
+        if monitor:
+            ref = node.new_ref(me.pid.number)
+            if me.monitors is None:
+                me.monitors = {}
+            me.monitors[ref] = Monitor(pid, None)
+            proc.monitored_by = {ref: (me.pid, False)}
+    proc.start()
+    return proc, ref
+
+
+def spawn_link(fn: Callable[..., Any], *args: Any, green: bool = False) -> Pid:
+    """``spawn`` with a link from the start."""
+    return spawn(fn, *args, link=True, green=green)
+
+
+def spawn_monitor(fn: Callable[..., Any], *args: Any, green: bool = False) -> tuple[Pid, Ref]:
+    """``spawn`` with a monitor from the start; the pid and the monitor's reference."""
+    return spawn(fn, *args, monitor=True, green=green)
 
 
 def spawn_request(

@@ -45,10 +45,6 @@ class TaskProcess(LockedProcess):
             else:
                 self.loop.call_soon_threadsafe(_finish, future)
 
-    def abandon(self) -> None:
-        if self.waiting:
-            self.wake()
-
     def park(self, mode: int, deadline: float | None, seen: int = 0) -> None:
         # What may wait asks before it does anything: only a foreign wait gets here.
         raise WouldBlockLoop(f"{self.pid!r} runs on an event loop, which this would block")

@@ -33,10 +33,6 @@ class ThreadProcess(LockedProcess):
         self.waiting = RUNNING
         self._bell.release()
 
-    def abandon(self) -> None:
-        if self.waiting:
-            self.wake()
-
     def park(self, mode: int, deadline: float | None, seen: int = 0) -> None:
         with self.lock:
             if not self.alive:

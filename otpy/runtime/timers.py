@@ -2,8 +2,14 @@
 
 import heapq
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from otpy.runtime._current import current
+from otpy.runtime.arguments import check_seconds
+from otpy.terms.errors import BadArgument
+from otpy.terms.messages import TimerFired
+from otpy.terms.names import local_key
 from otpy.terms.pid import Pid, Ref
 
 if TYPE_CHECKING:
@@ -96,3 +102,45 @@ class Timers:
                 owned.pop(timer.ref, None)
                 if not owned:
                     del self.by_pid[timer.dest]
+
+
+def _arm(dest: Pid | str | type, seconds: float, make: Callable[[Ref], Any]) -> Ref:
+    check_seconds("seconds", seconds)
+    node = current().node
+    if isinstance(dest, Pid):
+        if dest.node != node.name:
+            raise BadArgument(f"timer to {dest!r}: it belongs to another node")
+        target: Pid | str = dest
+    else:
+        target = local_key(dest)
+    ref = node.new_ref()
+    if isinstance(target, Pid) and target not in node.procs:
+        return ref
+    if node.timers.add(node.clock.now() + seconds, ref, target, make(ref)):
+        node.kernel.ring()
+    return ref
+
+
+def send_after(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
+    """Send ``message`` in ``seconds``; the timer's reference: ``Process.send_after/3``.
+
+    A name is resolved when the time comes; a timer to a pid is dropped when it dies.
+    """
+    return _arm(dest, seconds, lambda _: message)
+
+
+def start_timer(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
+    """As ``send_after``, but ``TimerFired(ref, message)`` arrives."""
+    return _arm(dest, seconds, lambda ref: TimerFired(ref, message))
+
+
+def cancel_timer(ref: Ref) -> float | None:
+    """Disarm a timer: the seconds that were left, None if it fired or was cancelled."""
+    node = current().node
+    return node.timers.cancel(ref, node.clock.now())
+
+
+def read_timer(ref: Ref) -> float | None:
+    """The seconds left, None if the timer is not armed."""
+    node = current().node
+    return node.timers.read(ref, node.clock.now())

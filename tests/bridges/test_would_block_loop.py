@@ -99,6 +99,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "supervisor.restart_child": lambda: supervisor.restart_child(SERVER, "x"),
     "supervisor.delete_child": lambda: supervisor.delete_child(SERVER, "x"),
     "supervisor.get_childspec": lambda: supervisor.get_childspec(SERVER, "x"),
+    "supervisor.get_callback_module": lambda: supervisor.get_callback_module(SERVER),
     "supervisor.stop": lambda: supervisor.stop(SERVER),
     "node.ping": lambda: nodes.ping("b@127.0.0.1"),
     "node.connect": lambda: nodes.connect("b@127.0.0.1"),

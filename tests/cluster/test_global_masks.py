@@ -109,7 +109,7 @@ def takes_over(name: str, holder: Pid) -> bool:
 
 
 def test_who_has_heard_of_the_holders_death_may_register_at_once() -> None:
-    """DESIGN §4: ``register_name`` treats a holder known to be dead as free."""
+    """``register_name`` treats a holder known to be dead as free."""
     for seed in range(40):
         sim = ClusterSimulation(seed, (A, B, C))
         sim.wait(lambda sim=sim: all(len(m.nodes()) == 2 for m in sim.meshes.values()))  # type: ignore[misc]

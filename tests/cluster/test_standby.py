@@ -1,4 +1,4 @@
-"""Children that wait for a cluster-wide name (DESIGN §4), on simulated and on real nodes."""
+"""Children that wait for a cluster-wide name, on simulated and on real nodes."""
 
 from typing import Any
 
@@ -7,9 +7,11 @@ import pytest
 from otpy import (
     AlreadyStarted,
     CallExit,
+    ChildSpec,
     Exit,
     GenServer,
     Global,
+    Node,
     NoReply,
     Ok,
     Pid,
@@ -381,3 +383,26 @@ def test_processes_of_every_kind_stand_by_and_take_over(cluster: Cluster, module
         assert gen_server.call(LEADER, "who") == row.pid
         with pytest.raises(AlreadyStarted):
             module.start_link(None)
+
+
+@pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
+def test_a_child_that_loses_its_name_while_it_starts_is_started_again(
+    node: Node, restart: Any
+) -> None:
+    conflict = ("name_conflict", "leader", self_pid())
+    losses = [conflict, conflict]
+
+    def start() -> Pid:
+        if losses:
+            raise StartError(losses.pop())
+        return process.spawn_link(process.receive)
+
+    boss = supervisor.start_link([], strategy="one_for_one", max_restarts=0)
+    spec = ChildSpec(id="child", start=(start, ()), restart=restart)
+    if restart == "temporary":
+        with pytest.raises(StartError) as refused:
+            supervisor.start_child(boss, spec)
+        assert refused.value.reason == conflict
+    else:
+        assert process.alive(supervisor.start_child(boss, spec))
+        assert supervisor.count_children(boss).active == 1

@@ -109,6 +109,18 @@ def down_of(ref: Ref) -> Any:
     return down.reason
 
 
+def take(expected: object) -> None:
+    """The next message but for ``Down`` is this one."""
+    assert process.receive(where=lambda m: not isinstance(m, Down), timeout=WAIT) == expected
+
+
+def dead(world: World) -> Pid:
+    """The pid of a process that has ended."""
+    pid, ref = world.spawn_monitor(ends_with, "normal")
+    down_of(ref)
+    return pid
+
+
 def nothing_waits() -> bool:
     """Whether the mailbox is empty."""
     try:
@@ -131,6 +143,11 @@ async def until_told() -> None:
 async def ends_with(reason: Any) -> None:
     """Ends at once."""
     process.exit(reason)
+
+
+async def raises(error: BaseException) -> None:
+    """Ends at once with an exception."""
+    raise error
 
 
 async def trapper(parent: Pid) -> None:

@@ -8,31 +8,24 @@ from otpy.terms.errors import (
     BadArgument,
     ProcessExit,
 )
-from otpy.terms.messages import Down, Exit
+from otpy.terms.messages import Exit
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import Crash
 from tests.conformance.kinds import (
     WAIT,
     World,
+    dead,
     down_of,
     ends_with,
     everywhere,
     idle,
     mail,
     nothing_waits,
+    raises,
+    take,
     trapper,
     until_told,
 )
-
-
-def take(expected: object) -> None:
-    assert process.receive(where=lambda m: not isinstance(m, Down), timeout=WAIT) == expected
-
-
-def dead(world: World) -> Pid:
-    pid, ref = world.spawn_monitor(ends_with, "normal")
-    down_of(ref)
-    return pid
 
 
 async def exits_itself(reason: object, parent: Pid) -> None:
@@ -45,10 +38,6 @@ async def linked_idle(parent: Pid, left: int, spawn: World) -> None:
         spawn.spawn(linked_idle, parent, left - 1, spawn, link=True)
     process.send(parent, (left, self_pid()))
     await mail(where=lambda _: False)
-
-
-async def raises(error: BaseException) -> None:
-    raise error
 
 
 @everywhere

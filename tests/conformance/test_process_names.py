@@ -15,21 +15,11 @@ from otpy.terms.pid import Pid
 from tests.conformance.kinds import (
     WAIT,
     World,
+    dead,
     down_of,
-    ends_with,
     everywhere,
     idle,
 )
-
-
-def dead(world: World) -> Pid:
-    pid, ref = world.spawn_monitor(ends_with, "normal")
-    down_of(ref)
-    return pid
-
-
-async def raises(error: BaseException) -> None:
-    raise error
 
 
 @everywhere

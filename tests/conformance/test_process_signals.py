@@ -14,27 +14,14 @@ from otpy.terms.pid import Pid
 from tests.conformance.kinds import (
     WAIT,
     World,
+    dead,
     down_of,
-    ends_with,
     everywhere,
     mail,
     nothing_waits,
+    take,
     trapper,
 )
-
-
-def take(expected: object) -> None:
-    assert process.receive(where=lambda m: not isinstance(m, Down), timeout=WAIT) == expected
-
-
-def dead(world: World) -> Pid:
-    pid, ref = world.spawn_monitor(ends_with, "normal")
-    down_of(ref)
-    return pid
-
-
-async def raises(error: BaseException) -> None:
-    raise error
 
 
 async def _answer() -> int:

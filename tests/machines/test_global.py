@@ -18,6 +18,7 @@ from otpy.machines.global_messages import Wanted
 from otpy.terms.pid import Pid, Ref
 
 NODES = ("a", "b", "c", "d")
+WAITS = Ref(0, "a", 0, 1, 1)
 
 
 class Network:
@@ -315,3 +316,28 @@ def test_a_resolver_that_decides_too_late_changes_nothing() -> None:
     machine.message("b", ("gone", "x", second, "killed"))
     assert machine.resolved("x", first, second, second) == []
     assert machine.holder("x") == first
+
+
+def test_a_claim_that_loses_before_its_registration_is_answered_is_refused() -> None:
+    """It had no name yet, so nothing is done to the process: it may have to stand by."""
+    first, second = Pid(0, "b", 0, 1), Pid(1, "a", 0, 1)
+    machine = g.Names("a")
+    machine.node_up("c")
+    machine.register(1, Wanted("x", second, g.DEFAULT), (second, WAITS))
+    machine.node_up("b")
+    lost = machine.message("b", ("sync", (("x", first, g.DEFAULT),)))
+    assert [effect for effect in lost if isinstance(effect, g.ExitPid | g.Notify)] == []
+    assert machine.holder("x") == first
+    answered = machine.message("c", ("said", 1, True, ()))
+    assert g.Answer(1, False, (first,)) in answered
+    assert machine.pending == {}
+    assert machine.message("b", ("gone", "x", first, "normal"))[-1:] == [g.Unwatch(second)]
+
+
+def test_a_claim_that_loses_after_its_registration_ends_its_process() -> None:
+    first, second = Pid(0, "b", 0, 1), Pid(1, "a", 0, 1)
+    machine = g.Names("a")
+    machine.register(1, Wanted("x", second, g.DEFAULT))
+    machine.node_up("b")
+    lost = machine.message("b", ("sync", (("x", first, g.DEFAULT),)))
+    assert lost[-1] == g.ExitPid(second, ("name_conflict", "x", first))

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from otpy.bridges.aio import _task
+from otpy.runtime.arguments import check_seconds
 from otpy.runtime.outside import apart, outside_later
-from otpy.runtime.process import check_seconds, scan
+from otpy.runtime.process import scan
 from otpy.runtime.record import ANY, REPLY
 from otpy.terms.errors import ReceiveTimeout
 

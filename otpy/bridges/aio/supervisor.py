@@ -82,6 +82,26 @@ async def get_childspec(supervisor: Dest, child_id: Any) -> ChildSpec:
     return spec
 
 
+async def get_callback_module(supervisor: Dest) -> type:
+    """The ``Supervisor`` class it was started with; ``Supervisor`` itself if with a list."""
+    module: type = await _ask(supervisor, "get_callback_module")
+    return module
+
+
 async def stop(supervisor: Dest, reason: Any = "normal", timeout: float | None = None) -> None:
     """Stop it: its children get "shutdown", it ends with ``reason``."""
     await _servers.stop(supervisor, reason, timeout)
+
+
+__all__ = [
+    "count_children",
+    "delete_child",
+    "get_callback_module",
+    "get_childspec",
+    "restart_child",
+    "start_child",
+    "start_link",
+    "stop",
+    "terminate_child",
+    "which_children",
+]

@@ -36,7 +36,7 @@ async def resume(server: Dest, timeout: float | None = 5.0) -> None:
 
 
 async def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any]:
-    """pid, module, status ("running" or "suspended"), parent, dictionary, state."""
+    """pid, module, status ("running" or "suspended"), parent, dictionary, state, log."""
     status: dict[str, Any] = await _ask(server, "get_status", None, timeout)
     return status
 
@@ -46,11 +46,23 @@ async def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0
     return await _ask(server, "statistics", flag, timeout)
 
 
-async def log(server: Dest, keep: int | str, timeout: float | None = 5.0) -> Any:
-    """Keep the last ``keep`` messages; 0 stops that; "get" gives them in order."""
+async def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
+    """Keep the last ``keep`` events (True: 10), 0 or False none; "get" and "print" show them."""
     return await _ask(server, "log", keep, timeout)
 
 
 async def terminate(server: Dest, reason: Any, timeout: float | None = None) -> None:
     """Stop it with ``reason``."""
     await _servers.stop(server, reason, timeout)
+
+
+__all__ = [
+    "get_state",
+    "get_status",
+    "log",
+    "replace_state",
+    "resume",
+    "statistics",
+    "suspend",
+    "terminate",
+]

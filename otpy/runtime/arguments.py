@@ -1,0 +1,23 @@
+"""Arguments, checked: an error names the value and what was expected."""
+
+from otpy.terms.errors import BadArgument
+from otpy.terms.pid import Pid
+
+
+def check_seconds(what: str, value: object) -> None:
+    """Raise ``BadArgument`` unless ``value`` is a number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
+
+
+def check_function(what: str, fn: object) -> None:
+    """Raise ``BadArgument`` unless ``fn`` can be the body of a process."""
+    if not callable(fn):
+        raise BadArgument(f"{what}({fn!r}): expected a function")
+
+
+def checked_pid(value: object, what: str) -> Pid:
+    """``value`` if it is a pid, for the function ``what``; raises ``BadArgument``."""
+    if not isinstance(value, Pid):
+        raise BadArgument(f"{what}({value!r}): expected a Pid")
+    return value

@@ -1,0 +1,100 @@
+"""The public names: adding or removing one is a decision, seen in this file."""
+
+import importlib
+import inspect
+from types import ModuleType
+
+import pytest
+
+import otpy
+from otpy import aio, gen_server, global_, node, process, supervisor, sys
+
+OTPY = """
+AddressInUse AlreadyStarted At BadArgument BadChildSpec BadFlags Busy CallExit CallResult
+CallTimeout ChildError ChildSpec Crash Creation Down Exit From GenServer Global IGNORE Ignored
+InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess NoReply Node
+NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName NotDistributed
+NotRegistered NotSendable Ok OtpyError Pid ProcessExit ReceiveTimeout Ref RemoteError Reply Request
+SHUTDOWN SpawnReply StartError Stop Supervisor Timeout TimerFired Via WeakCookie WouldBlockLoop
+__version__ actor_ref aio asgi gen_server global_ hours minutes node process pykka_child seconds self_pid
+start_mesh start_node supervisor sys
+"""
+MODULES = [
+    (
+        process,
+        """
+        AliasMode Dest actor_ref alias alive await_coroutine blocking cancel_timer delete demonitor
+        exit flag get get_keys info link list_ monitor put read_timer receive register registered
+        self_pid send send_after sleep spawn spawn_link spawn_monitor spawn_request start_timer
+        unalias unlink unregister whereis
+        """,
+    ),
+    (
+        gen_server,
+        """
+        CallResult From GenServer InitResult Next Request abcast call cast multi_call reply start
+        start_link start_monitor stop whereis
+        """,
+    ),
+    (
+        supervisor,
+        """
+        ChildCount ChildInfo ChildSpec Flags Supervisor child_spec count_children delete_child
+        get_callback_module get_childspec init restart_child start_child start_link stop
+        terminate_child which_children
+        """,
+    ),
+    (
+        node,
+        """
+        Which alive connect disconnect list_ monitor monitor_nodes ping self_ spawn spawn_link
+        spawn_monitor spawn_request
+        """,
+    ),
+    (sys, "get_state get_status log replace_state resume statistics suspend terminate"),
+    (
+        global_,
+        """
+        LockId Resolver del_lock monitor_name notify_all_name random_exit_name random_notify_name
+        re_register_name register_name registered_names send set_lock start sync trans
+        unregister_name whereis_name
+        """,
+    ),
+    (
+        aio,
+        """
+        attached blocking call cast connect disconnect multi_call ping receive sleep spawn
+        spawn_link spawn_monitor start start_link start_monitor stop supervisor sys
+        """,
+    ),
+    (
+        aio.supervisor,
+        """
+        count_children delete_child get_callback_module get_childspec restart_child start_child
+        start_link stop terminate_child which_children
+        """,
+    ),
+    (aio.sys, "get_state get_status log replace_state resume statistics suspend terminate"),
+]
+
+
+def test_the_names_of_otpy() -> None:
+    assert dir(otpy) == sorted(OTPY.split())
+
+
+@pytest.mark.parametrize(("module", "names"), MODULES)
+def test_the_names_of_a_module(module: ModuleType, names: str) -> None:
+    assert sorted(module.__all__) == sorted(names.split())
+
+
+@pytest.mark.parametrize("name", dir(otpy))
+def test_every_name_of_otpy_is_there(name: str) -> None:
+    assert getattr(importlib.import_module("otpy"), name) is not None
+
+
+@pytest.mark.parametrize("module", [module for module, _ in MODULES])
+def test_every_name_of_a_module_is_there_and_explained(module: ModuleType) -> None:
+    for name in module.__all__:
+        value = getattr(module, name)
+        explains = inspect.isroutine(value) or inspect.isclass(value)
+        assert value.__doc__ or not explains, name
