@@ -6,6 +6,8 @@ gets no reply raises ``CallExit`` where Elixir exits.
 
 import inspect
 import logging
+from collections.abc import Callable
+from enum import Enum
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from otpy.behaviours._loop import answer
@@ -38,6 +40,14 @@ class Request(Generic[R]):
     """Base of typed requests: ``class Get(Request[int])`` makes ``call(pid, Get())`` an int."""
 
     __slots__ = ()
+
+
+# What a call may send without saying what it is answered with. Any other class of messages
+# derives from Request: so a checker finds a message of casts that is called.
+Untyped = (
+    str | bytes | float | tuple[Any, ...] | list[Any] | dict[Any, Any] | frozenset[Any] | Enum
+    | Pid | Ref | type | Callable[..., Any] | None
+)  # fmt: skip
 
 
 class GenServer(Generic[S]):
@@ -185,7 +195,7 @@ def check_module(module: object) -> None:
 @overload
 def call(server: Dest, request: Request[R], timeout: float | None = 5.0) -> R: ...
 @overload
-def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any: ...
+def call(server: Dest, request: Untyped, timeout: float | None = 5.0) -> Any: ...
 def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
     """Send a request and wait for the reply.
 

@@ -25,7 +25,11 @@ async def call(
 ) -> gen_server.R: ...
 @overload
 async def call(
-    server: Dest, request: Any, timeout: float | None = 5.0, *, node: Node | None = None
+    server: Dest,
+    request: gen_server.Untyped,
+    timeout: float | None = 5.0,
+    *,
+    node: Node | None = None,
 ) -> Any: ...
 async def call(
     server: Dest, request: Any, timeout: float | None = 5.0, *, node: Node | None = None

@@ -1,0 +1,105 @@
+"""What a user writes, and both type checkers must accept; the inferred types are asserted."""
+
+from dataclasses import dataclass
+from typing import Any, assert_type
+
+from otpy import (
+    IGNORE,
+    CallResult,
+    Down,
+    From,
+    GenServer,
+    InitResult,
+    Next,
+    NoReply,
+    Ok,
+    Pid,
+    Reply,
+    Request,
+    Stop,
+    Timeout,
+    gen_server,
+    process,
+)
+
+
+@dataclass(frozen=True)
+class Get(Request[int]):
+    """Answered with the count."""
+
+
+@dataclass(frozen=True)
+class Names(Request[list[str]]):
+    prefix: str
+
+
+@dataclass(frozen=True)
+class Add:
+    """Cast, never called."""
+
+    amount: int
+
+
+class Counter(GenServer[int], restart="transient"):
+    @classmethod
+    def start_link(cls, start: int, /) -> Pid:
+        return gen_server.start_link(cls, start, name=cls)
+
+    def init(self, start: int, /) -> InitResult[int]:
+        if start < 0:
+            return IGNORE
+        return Ok(start, continue_="ready") if start else Stop("nothing to count")
+
+    def handle_continue(self, arg: object, count: int, /) -> Next[int]:
+        return NoReply(count, timeout=1.5)
+
+    def handle_call(self, request: object, from_: From, count: int, /) -> CallResult[int]:
+        match request:
+            case Get():
+                return Reply(count)
+            case Names(prefix):
+                return Reply([prefix], count + 1)
+            case "later":
+                return NoReply()
+            case _:
+                return Stop("unknown", count, reply=None)
+
+    def handle_cast(self, message: object, count: int, /) -> Next[int]:
+        match message:
+            case Add(amount):
+                return NoReply(count + amount)
+        return None
+
+    def handle_info(self, message: object, count: int, /) -> Next[int]:
+        match message:
+            case Timeout() | Down():
+                return Stop("normal")
+            case _:
+                return NoReply(count)
+
+    def terminate(self, reason: object, count: int, /) -> None:
+        print(reason, count)
+
+
+class AsyncCounter(Counter):
+    """An async callback in a class of its own is not an override: see the next one."""
+
+
+class Async(GenServer[int]):
+    def init(self, start: int, /) -> Ok[int]:
+        return Ok(start)
+
+    async def handle_call(self, request: object, from_: From, count: int, /) -> Reply[int]:
+        return Reply(count)
+
+
+pid = Counter.start_link(1)
+assert_type(gen_server.call(pid, Get()), int)
+assert_type(gen_server.call(Counter, Names("a"), timeout=None), list[str])
+assert_type(gen_server.call(pid, "anything"), Any)
+assert_type(gen_server.call(pid, ("tagged", 1)), Any)
+gen_server.cast(pid, Add(1))
+assert_type(process.spawn(print, "x"), Pid)
+assert_type(process.send(pid, Add(2)), Add)
+_, ref = process.spawn_monitor(print)
+process.demonitor(ref, flush=True)

@@ -1,0 +1,68 @@
+"""Mistakes that both type checkers must find: each on the line that ends with ``# wrong``."""
+
+from dataclasses import dataclass
+
+from otpy import (
+    CallResult,
+    From,
+    GenServer,
+    InitResult,
+    Next,
+    NoReply,
+    Ok,
+    Reply,
+    Request,
+    Stop,
+    gen_server,
+    process,
+    self_pid,
+)
+
+
+@dataclass(frozen=True)
+class Get(Request[int]):
+    """Answered with the count."""
+
+
+@dataclass(frozen=True)
+class Add:
+    """Cast, never called."""
+
+    amount: int
+
+
+class Counter(GenServer[int]):
+    def init(self, start: int, /) -> InitResult[int]:
+        return Ok("not a number")  # wrong
+
+    def handle_call(self, request: object, from_: From, count: int, /) -> CallResult[int]:
+        if request == "a":
+            return Reply("the reply may be anything", "the state may not")  # wrong
+        if request == "b":
+            return Reply(count, count, timout=1.0)  # wrong
+        if request == "c":
+            return None  # wrong
+        return Stop("why", "the state may not")  # wrong
+
+    def handle_cast(self, message: object, count: int, /) -> Next[int]:
+        if message == "a":
+            return Reply(count)  # wrong
+        if message == "b":
+            return NoReply(count, timeout="soon")  # wrong
+        return NoReply(str(count))  # wrong
+
+    def handle_info(self, message: object, /) -> Next[int]:  # wrong
+        return None
+
+
+pid = self_pid()
+text: str = gen_server.call(pid, Get())  # wrong
+gen_server.call(pid, Add(1))  # wrong
+gen_server.call(pid, Get(), timeout="soon")  # wrong
+gen_server.call(1.5, Get())  # wrong
+gen_server.start_link(Add, 1)  # wrong
+gen_server.start_link(Counter, 1, nme="counter")  # wrong
+process.flag(trap_exits=True)  # wrong
+process.send_after(pid, "x", "soon")  # wrong
+process.alias("replay")  # wrong
+process.monitor(pid, alias="reply_demonitr")  # wrong
