@@ -16,8 +16,8 @@ InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProc
 NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName NotDistributed
 NotRegistered NotSendable Ok OtpyError Pid ProcessExit ReceiveTimeout Ref RemoteError Reply Request
 SHUTDOWN SpawnReply StartError Stop Supervisor Timeout TimerFired Via WeakCookie WouldBlockLoop
-__version__ actor_ref aio asgi gen_server global_ hours minutes node process pykka_child seconds self_pid
-start_mesh start_node supervisor sys
+__version__ actor_ref aio asgi gen_server global_ hours minutes node process pykka_child seconds
+self_pid start_mesh start_node supervisor sys
 """
 MODULES = [
     (

@@ -29,7 +29,8 @@ def mypy() -> Lines:
 
 def pyright() -> Lines:
     """The lines of each file in which pyright finds an error."""
-    command = [sys.executable, "-m", "pyright", "--outputjson", str(GOOD), str(BAD)]
+    where = ["--project", str(HERE), "--pythonpath", sys.executable]
+    command = [sys.executable, "-m", "pyright", "--outputjson", *where]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines: Lines = {GOOD.name: set(), BAD.name: set()}
     for error in json.loads(found.stdout)["generalDiagnostics"]:
