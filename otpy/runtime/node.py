@@ -25,7 +25,7 @@ from otpy.runtime.timers import Timers
 from otpy.runtime.watchdog import Watchdog
 from otpy.terms.errors import NodeError, NodeForked, NodeStopped, NotSendable
 from otpy.terms.messages import NodeDown, NodeUp
-from otpy.terms.names import At
+from otpy.terms.names import NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
 from otpy.terms.signals import (
@@ -61,10 +61,8 @@ class Node:
         green_limit: float = 5.0,
         watchdog: bool = True,
     ) -> None:
-        if not isinstance(name, str) or name.count("@") != 1 or not 3 <= len(name) <= 255:
-            raise NodeError(
-                f"{name!r} is not a node name; expected 'name@host', 3 to 255 characters"
-            )
+        if not is_node_name(name):
+            raise NodeError(f"{name!r:.80} is not a node name; expected {NODE_EXPECTED}")
         Watchdog.check_limit(green_limit)
         self.name = name
         self.clock: Clock = clock or SystemClock()
