@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otpy.behaviours import _standby, _system
-from otpy.behaviours._report import report_termination
+from otpy.behaviours._report import Continued, report_termination
 from otpy.behaviours.results import (
     UNSET,
     CallResult,
@@ -57,6 +57,16 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     elif caller is not None or pid.node != node.name:
         ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
         node.send_signal(me, ReplySignal(pid, ref, ok, value))
+
+
+def _good(result: Any, kinds: tuple[type[Any], ...]) -> bool:
+    """Whether a result is of one of these types and has a time-out that can be waited for."""
+    if not isinstance(result, kinds):
+        return False
+    timeout: Any = result.timeout
+    if timeout is None:
+        return True
+    return isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout >= 0
 
 
 class Loop:
@@ -147,7 +157,7 @@ class Loop:
         raise ProcessExit(reason_of(error)) from None
 
     def _init_done(self, result: InitResult[Any]) -> Any:
-        if isinstance(result, Ok):
+        if _good(result, (Ok,)):
             self.state = result.state
             self.tell_starter(True, self.proc.pid)
             return self._after(result)
@@ -236,11 +246,11 @@ class Loop:
             result: CallResult[Any] = self.handle_call(item.request, from_, self.state)
         except BaseException as error:  # noqa: BLE001 - ends this process, with a report
             self.crash(error, item)
-        if type(result) is Reply:
+        if type(result) is Reply and result.timeout is None:
             proc.handling = None
             if result.state is not UNSET:
                 self.state = result.state
-            self.idle_timeout = result.timeout
+            self.idle_timeout = None
             if self.debug is not None:
                 self.debug.answered(from_, result.reply)
             answer(proc, from_, True, result.reply)
@@ -263,6 +273,8 @@ class Loop:
     def _call_done(self, result: CallResult[Any], item: Call) -> Any:
         proc = self.proc
         from_ = item.from_
+        if not isinstance(result, Stop) and not _good(result, (Reply, NoReply)):
+            self.bad_return(result, item)
         if isinstance(result, Reply):
             proc.handling = None
             if self.debug is not None:
@@ -283,8 +295,6 @@ class Loop:
                 proc.handling = None
                 self.stop(result.reason, item, lambda: answer(proc, from_, True, result.reply))
             self.stop(result.reason, item)
-        else:
-            self.bad_return(result, item)
         return self._after(result)
 
     def _run(self, callback: Callable[[Any, Any], Any], message: Any, item: Any) -> Any:
@@ -312,7 +322,7 @@ class Loop:
         if result is None:
             self.idle_timeout = None
             return None
-        if isinstance(result, NoReply):
+        if _good(result, (NoReply,)):
             return self._after(result)
         if isinstance(result, Stop) and result.reply is UNSET:
             if result.state is not UNSET:
@@ -323,16 +333,13 @@ class Loop:
     def _after(self, result: Any) -> Any:
         if result.state is not UNSET:
             self.state = result.state
-        timeout = result.timeout
-        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
-            self.bad_return(result, None)
-        self.idle_timeout = timeout
+        self.idle_timeout = result.timeout
         if result.continue_ is not UNSET:
             return self._continue(result.continue_)
         return None
 
     def _continue(self, arg: Any) -> Any:
-        return self._run(self.module.handle_continue, arg, ("continue", arg))
+        return self._run(self.module.handle_continue, arg, Continued(("continue", arg)))
 
     # The end.
 

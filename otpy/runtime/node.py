@@ -114,7 +114,11 @@ class Node:
         return self
 
     def stop(self, timeout: float = 5.0) -> list[Pid]:
-        """Stop the node: every process ends with "shutdown"; the pids of bodies that did not."""
+        """Stop the node: every process is killed; the pids of bodies that did not end.
+
+        No ``terminate`` runs: stop the top supervisor first where one must. ``timeout``, in
+        seconds, is for each of schedulers, threads and event loop.
+        """
         with self.lock:
             if self.state != "running":
                 self.state = "stopped"

@@ -15,7 +15,18 @@ from otpy.distribution.start import start_mesh
 from otpy.testing.waiting import eventually
 
 A, B = "a@127.0.0.1", "b@127.0.0.1"
-NOT_NODES: list[Any] = [5, None, "", "nohost", "a@", "@h", "a b@h", "a\n@h", "a@b\0", "n" * 255 + "@h"]
+NOT_NODES: list[Any] = [
+    5,
+    None,
+    "",
+    "nohost",
+    "a@",
+    "@h",
+    "a b@h",
+    "a\n@h",
+    "a@b\0",
+    "n" * 255 + "@h",
+]
 
 
 @pytest.fixture
