@@ -1,4 +1,4 @@
-"""What no callback may return: the server ends, the caller hears it, the report says what may be."""
+"""What no callback may return: the server ends, its caller hears, the report tells what may be."""
 
 from typing import Any
 
