@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from otpy.runtime._current import HERE
+from otpy.runtime._current import HERE, forked_from
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
 from otpy.runtime.node_monitors import NodeMonitors
@@ -23,7 +23,7 @@ from otpy.runtime.telemetry import Events
 from otpy.runtime.threads import ThreadProcess
 from otpy.runtime.timers import Timers
 from otpy.runtime.watchdog import Watchdog
-from otpy.terms.errors import NodeError, NodeForked, NodeStopped, NotSendable
+from otpy.terms.errors import NodeError, NodeStopped, NotSendable
 from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.names import NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Creation, Pid, Ref
@@ -119,6 +119,8 @@ class Node:
         No ``terminate`` runs: stop the top supervisor first where one must. ``timeout``, in
         seconds, is for each of schedulers, threads and event loop.
         """
+        if self.elsewhere:
+            return []  # its threads are not in this process, and its connections are not ours
         with self.lock:
             if self.state != "running":
                 self.state = "stopped"
@@ -150,15 +152,18 @@ class Node:
 
     def check(self) -> None:
         """Raise ``NodeStopped`` or ``NodeForked`` if the node cannot be used."""
+        if self.elsewhere:
+            raise forked_from(self.name)
         if self.state != "running":
             if self.state == "new":
                 self.start()
                 return
             raise NodeStopped(f"{self.name} was stopped")
-        if os.getpid() != self._pid_of_os:
-            raise NodeForked(
-                f"{self.name} belongs to the parent process; start a Node in the child"
-            )
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this is a forked child and the node is the parent's."""
+        return os.getpid() != self._pid_of_os
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -438,8 +443,8 @@ class Node:
         try:
             yield proc.pid
         finally:
-            HERE.proc = before
-            if proc.alive:
+            HERE.proc = before if not self.elsewhere else None
+            if proc.alive and not self.elsewhere:
                 proc.end("normal")
 
     def implicit(self) -> ThreadProcess:
