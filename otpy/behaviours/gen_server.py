@@ -335,11 +335,11 @@ def reply(from_: From, value: Any) -> None:
         raise BadArgument(f"reply({from_!r}): expected the from_ of a handle_call")
     me = current()
     if me.pid == from_.server:
+        answer(me, from_, True, value)  # first: who cannot be answered hears of our end
         if me.handling is not None and me.handling.tag == from_.tag:
             me.handling = None
         if me.deferred is not None:
             me.deferred.pop(from_.tag, None)
-        answer(me, from_, True, value)
         return
     answer(me, from_, True, value)
     made = from_.pid
