@@ -40,6 +40,7 @@ SCALARS = (str, int, float, bool, bytes, type(None))
 _SMALL = 2**63
 _type_of: Callable[[Any], type[Any]] = type  # to a checker, ``type`` of any value is unknown
 _new: Callable[[Any], Any] = object.__new__
+_plain_tuple: Any = tuple  # to a checker, items may be anything
 
 TUPLE, LIST, DICT, SET, FROZENSET, PID, REF, BIG, NAMED, DATA, ENUM, TEXT, BYTEARRAY = range(13)
 
@@ -281,7 +282,7 @@ def _unpack_data(value: list[Any]) -> Any:
         raise DecodeError(f"{value[1]} has {len(names)} fields here and {len(value) - 2} there")
     items = [_unpack(item) for item in value[2:]]
     if issubclass(kind, tuple):
-        return tuple.__new__(kind, items)  # a __new__ of its own has run before it was sent
+        return _plain_tuple.__new__(kind, items)  # a __new__ of its own has run before it was sent
     if issubclass(kind, msgspec.Struct):
         return kind(**dict(zip(names, items, strict=True)))
     made = _new(kind)
@@ -294,7 +295,7 @@ def _unpack_enum(value: list[Any]) -> Any:
     kind = _loaded(value[1])
     if not (isinstance(kind, type) and issubclass(kind, enum.Enum)):
         raise DecodeError(f"{value[1]} is not an enum")
-    member = value[2]
+    member: Any = value[2]
     if type(member) is list:
         if not issubclass(kind, enum.Flag):
             raise DecodeError(f"{value[1]} is not a flag")

@@ -434,20 +434,15 @@ def register(pid: Pid, name: str | type) -> None:
     proc = node.procs.get(_pid(pid, "register"))
     if proc is None:
         raise NoProcess(f"cannot register {pid!r}: it is not a live process of {node.name}")
-    if proc.name is not None:
-        raise NameTaken(f"{pid!r} is registered already, as {proc.name!r}")
-    node.names.register(name, pid)
-    proc.name = local_key(name)
+    key = node.names.give(name, proc)
     if not proc.alive:
-        node.names.release(proc.name, pid)
+        node.names.release(key, pid)
 
 
 def unregister(name: str | type) -> None:
     """Take a local name away. Raises ``NotRegistered``."""
     node = current().node
-    proc = node.procs.get(node.names.unregister(name))
-    if proc is not None:
-        proc.name = None
+    node.names.unregister(name, node.procs)
 
 
 def whereis(name: str | type) -> Pid | None:

@@ -138,7 +138,7 @@ class Demo:
             raise DemoFailed(f"{name} has ended and cannot {command}: {error}") from None
 
     def until(self, condition: Callable[[], bool], what: str) -> float:
-        """Take events until ``condition``; the instant of the event that made it true."""
+        """Take events until ``condition``; the latest instant of the events that made it true."""
         limit = time.monotonic() + PATIENCE
         at = time.monotonic()
         while not condition():
@@ -151,7 +151,7 @@ class Demo:
                     for name, m in self.members.items()
                 }
                 raise DemoFailed(f"waited {PATIENCE} s for: {what}; last seen: {views}") from None
-            at = self._take(event) or at
+            at = max(at, self._take(event) or at)  # they come through one pipe a node
         return at
 
     def _take(self, event: dict[str, Any]) -> float | None:

@@ -104,7 +104,7 @@ def test_multi_call_raises_what_is_wrong_and_does_not_wait_for_ever(
     ],
 )
 def test_a_wrong_option_of_a_mesh_is_named(option: str, value: Any, tmp_path: Path) -> None:
-    options = {"cookie": "cookie of the tests", "directory": tmp_path, option: value}
+    options: dict[str, Any] = {"cookie": "c", "directory": tmp_path, option: value}
     with Node(A) as node, pytest.raises(BadArgument, match=f"{option}.*expected"):
         start_mesh(node, **options)
 
