@@ -20,7 +20,6 @@ from otpy.runtime.spawning import check_function, kind_of
 from otpy.runtime.spawning import spawn_request as spawn_request
 from otpy.terms.errors import (
     BadArgument,
-    NameTaken,
     NoProcess,
     NotRegistered,
     ProcessExit,
