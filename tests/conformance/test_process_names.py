@@ -205,7 +205,9 @@ def test_proc_51_a_child_linked_from_the_start_dies_with_its_parent(world: World
         assert down_of(process.monitor(child)) in ("boom", "noproc")
 
 
-def test_a_process_that_two_register_at_once_gets_one_name_and_leaves_none(node: Node) -> None:
+def test_proc_33_a_process_that_two_register_at_once_gets_one_name_and_leaves_none(
+    node: Node,
+) -> None:
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

@@ -44,7 +44,7 @@ def test_gs_28_a_bad_timeout_of_a_result_is_a_bad_return(
 
 
 @pytest.mark.parametrize("timeout", BAD_TIMES)
-def test_gs_05_a_bad_timeout_of_init_fails_the_start(run: Runner, timeout: Any) -> None:
+def test_gs_28_a_bad_timeout_of_init_fails_the_start(run: Runner, timeout: Any) -> None:
     def body() -> None:
         with pytest.raises(StartError, match=r"expected Ok\(state\), IGNORE or Stop"):
             gen_server.start(kind(run), lambda: Ok(0, timeout=timeout))
@@ -63,7 +63,7 @@ def test_gs_05_a_bad_timeout_of_init_fails_the_start(run: Runner, timeout: Any) 
 )
 @pytest.mark.parametrize("green", [False, True])
 @pytest.mark.usefixtures("node")
-def test_the_report_of_a_bad_return_names_the_callback_and_what_it_may_return(
+def test_gs_28_the_report_of_a_bad_return_names_the_callback_and_what_it_may_return(
     how: str, callback: str, results: str, green: bool, capture_reports: Reports
 ) -> None:
     server = kind(Runner("green" if green else "thread", None))
@@ -89,7 +89,9 @@ def test_the_report_of_a_bad_return_names_the_callback_and_what_it_may_return(
 
 
 @pytest.mark.parametrize("timeout", BAD_TIMES)
-def test_a_bad_timeout_of_a_call_is_named_and_nothing_is_sent(run: Runner, timeout: Any) -> None:
+def test_gs_19_a_bad_timeout_of_a_call_is_named_and_nothing_is_sent(
+    run: Runner, timeout: Any
+) -> None:
     def body() -> None:
         seen: list[Any] = []
         pid = gen_server.start(kind(run), 0)
@@ -106,7 +108,7 @@ def test_a_bad_timeout_of_a_call_is_named_and_nothing_is_sent(run: Runner, timeo
 
 
 @pytest.mark.usefixtures("node")
-def test_what_the_init_of_a_supervisor_may_return_is_told() -> None:
+def test_sup_03_what_the_init_of_a_supervisor_may_return_is_told() -> None:
     class Bad(supervisor.Supervisor):
         def init(self, arg: Any) -> Any:
             return 7
