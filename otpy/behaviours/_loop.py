@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otpy.behaviours import _standby, _system
-from otpy.behaviours._report import report_termination
+from otpy.behaviours._report import Continued, report_termination
 from otpy.behaviours.results import (
     UNSET,
     CallResult,
@@ -30,7 +30,7 @@ from otpy.runtime.locked import LockedProcess, reply_from
 from otpy.runtime.mail import Call, Cast, From, System
 from otpy.runtime.record import Process, failed_call
 from otpy.runtime.scheduler import GreenProcess, TimedOut
-from otpy.terms.errors import ProcessExit
+from otpy.terms.errors import NotSendable, ProcessExit
 from otpy.terms.messages import Exit, Timeout
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NORMAL, is_shutdown
@@ -57,6 +57,14 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     elif caller is not None or pid.node != node.name:
         ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
         node.send_signal(me, ReplySignal(pid, ref, ok, value))
+
+
+def _waits(result: "Ok[Any] | Reply[Any] | NoReply[Any]") -> bool:
+    """Whether the result's time-out can be waited for."""
+    timeout: Any = result.timeout
+    if timeout is None:
+        return True
+    return isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout >= 0
 
 
 class Loop:
@@ -147,7 +155,7 @@ class Loop:
         raise ProcessExit(reason_of(error)) from None
 
     def _init_done(self, result: InitResult[Any]) -> Any:
-        if isinstance(result, Ok):
+        if isinstance(result, Ok) and _waits(result):
             self.state = result.state
             self.tell_starter(True, self.proc.pid)
             return self._after(result)
@@ -236,14 +244,17 @@ class Loop:
             result: CallResult[Any] = self.handle_call(item.request, from_, self.state)
         except BaseException as error:  # noqa: BLE001 - ends this process, with a report
             self.crash(error, item)
-        if type(result) is Reply:
+        if type(result) is Reply and result.timeout is None:
             proc.handling = None
             if result.state is not UNSET:
                 self.state = result.state
-            self.idle_timeout = result.timeout
+            self.idle_timeout = None
             if self.debug is not None:
                 self.debug.answered(from_, result.reply)
-            answer(proc, from_, True, result.reply)
+            try:
+                answer(proc, from_, True, result.reply)
+            except NotSendable as error:
+                self._unanswered(error, item)
             if result.continue_ is not UNSET:
                 return self._continue(result.continue_)
             return None
@@ -263,11 +274,18 @@ class Loop:
     def _call_done(self, result: CallResult[Any], item: Call) -> Any:
         proc = self.proc
         from_ = item.from_
+        if not isinstance(result, Stop) and not (
+            isinstance(result, (Reply, NoReply)) and _waits(result)
+        ):
+            self.bad_return(result, item)
         if isinstance(result, Reply):
             proc.handling = None
             if self.debug is not None:
                 self.debug.answered(from_, result.reply)
-            answer(proc, from_, True, result.reply)
+            try:
+                answer(proc, from_, True, result.reply)
+            except NotSendable as error:
+                self._unanswered(error, item)
         elif isinstance(result, NoReply):
             answered = proc.handling is not from_  # by ``reply``, in the callback itself
             proc.handling = None
@@ -280,12 +298,18 @@ class Loop:
             if result.state is not UNSET:
                 self.state = result.state
             if result.reply is not UNSET:
-                proc.handling = None
-                self.stop(result.reason, item, lambda: answer(proc, from_, True, result.reply))
+                self.stop(result.reason, item, lambda: self._last_answer(from_, result.reply))
             self.stop(result.reason, item)
-        else:
-            self.bad_return(result, item)
         return self._after(result)
+
+    def _last_answer(self, from_: From, value: Any) -> None:
+        answer(self.proc, from_, True, value)
+        self.proc.handling = None
+
+    def _unanswered(self, error: NotSendable, item: Call) -> NoReturn:
+        """The reply cannot go to the caller's node: the server's mistake, of which both hear."""
+        self.proc.handling = item.from_
+        self.crash(error, item)
 
     def _run(self, callback: Callable[[Any, Any], Any], message: Any, item: Any) -> Any:
         try:
@@ -312,7 +336,7 @@ class Loop:
         if result is None:
             self.idle_timeout = None
             return None
-        if isinstance(result, NoReply):
+        if isinstance(result, NoReply) and _waits(result):
             return self._after(result)
         if isinstance(result, Stop) and result.reply is UNSET:
             if result.state is not UNSET:
@@ -323,16 +347,13 @@ class Loop:
     def _after(self, result: Any) -> Any:
         if result.state is not UNSET:
             self.state = result.state
-        timeout = result.timeout
-        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
-            self.bad_return(result, None)
-        self.idle_timeout = timeout
+        self.idle_timeout = result.timeout
         if result.continue_ is not UNSET:
             return self._continue(result.continue_)
         return None
 
     def _continue(self, arg: Any) -> Any:
-        return self._run(self.module.handle_continue, arg, ("continue", arg))
+        return self._run(self.module.handle_continue, arg, Continued(("continue", arg)))
 
     # The end.
 
@@ -364,5 +385,9 @@ class Loop:
         if not is_shutdown(reason):
             report_termination(self, reason, error, item)
         if then is not None:
-            then()
+            try:
+                then()
+            except NotSendable as failed:
+                reason = reason_of(failed)
+                report_termination(self, reason, failed, item)
         raise ProcessExit(reason) from None

@@ -7,10 +7,17 @@ from otpy.behaviours import _system
 from otpy.runtime.mail import Call, Cast
 from otpy.runtime.reports import details, facts, shown_reason
 from otpy.runtime.scheduler import TimedOut
-from otpy.terms.reasons import Crash
+from otpy.terms.reasons import Crash, is_tuple
 
 if TYPE_CHECKING:
     from otpy.behaviours._loop import Loop
+
+
+class Continued(tuple[str, Any]):
+    """What reports show as the last message of a ``handle_continue``."""
+
+    __slots__ = ()
+
 
 LOG = logging.getLogger("otpy.gen_server")
 
@@ -26,6 +33,8 @@ def report_termination(loop: "Loop", reason: Any, error: BaseException | None, i
     shown, last = status["reason"], status["message"]
     client = item.from_.pid if isinstance(item, Call) else None
     lines = [f"GenServer {proc.name or proc.pid!r} terminating", f"** {shown_reason(shown)}"]
+    if is_tuple(shown) and len(shown) == 2 and shown[0] == "bad_return_value":
+        lines.append(expected(loop, item))
     if item is not None:
         by = f" (from {client!r})" if client is not None else ""
         lines.append(f"Last message{by}: {last!r}")
@@ -53,6 +62,23 @@ def report_termination(loop: "Loop", reason: Any, error: BaseException | None, i
         lines += details(report)
     info = (type(error), error, error.__traceback__) if error is not None else None
     LOG.error("\n".join(lines), exc_info=info, extra={"otpy_report": report})
+
+
+def expected(loop: "Loop", item: Any) -> str:
+    """What the callback that handled ``item`` may return."""
+    if isinstance(item, Call):
+        callback, results = "handle_call", "Reply, NoReply or Stop"
+    else:
+        results = "NoReply, Stop without a reply, or None"
+        callback = "handle_info"
+        if isinstance(item, Cast):
+            callback = "handle_cast"
+        elif isinstance(item, Continued):
+            callback = "handle_continue"
+    return (
+        f"{type(loop.module).__qualname__}.{callback} may return {results}; a timeout= is "
+        "seconds of at least 0, or None"
+    )
 
 
 def _message(item: Any) -> Any:

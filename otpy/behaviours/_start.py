@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.gen_server import GenServer
 
 TIMED_OUT = object()
+FROM_INIT = "Ok(state), IGNORE or Stop(reason); a timeout= is seconds of at least 0, or None"
 
 
 def await_reply(
@@ -113,5 +114,13 @@ def start_failed(
             raise Ignored()
         case ("already_started", Pid() as holder):
             raise AlreadyStarted(holder)
+        case ("bad_return_value", got):
+            raise StartError(value, f"init returned {got!r}; expected {FROM_INIT}")
+        case ("bad_return", (module, "init", got)):
+            raise StartError(
+                value,
+                f"{module.__qualname__}.init returned {got!r}; expected supervisor.init(...) or "
+                "IGNORE",
+            )
         case _:
             raise StartError(value)

@@ -14,6 +14,7 @@ from otpy.behaviours._loop import answer
 from otpy.behaviours._start import TIMED_OUT, await_reply, begin_start, start_failed
 from otpy.behaviours.results import CallResult, InitResult, Next
 from otpy.runtime._current import HERE, current, waiter
+from otpy.runtime.arguments import check_seconds
 from otpy.runtime.locked import LockedProcess, put_from
 from otpy.runtime.mail import Call, Cast, From
 from otpy.runtime.names import where
@@ -176,6 +177,7 @@ def _start(
 ) -> tuple[Pid, Ref | None]:
     me = waiter(f"gen_server.{how}")
     check_module(module)
+    check_timeout(timeout)
     proc, ref = begin_start(me, how, module, arg, name)
     ok, value = await_reply(me, timeout, lambda: None)
     if not ok:
@@ -189,6 +191,12 @@ def check_module(module: object) -> None:
         raise BadArgument(f"{module!r} is not a GenServer class")
 
 
+def check_timeout(timeout: object) -> None:
+    """Raise ``BadArgument`` unless it is None or a number of seconds."""
+    if timeout is not None:
+        check_seconds("timeout", timeout)
+
+
 # Calls.
 
 
@@ -199,7 +207,8 @@ def call(server: Dest, request: Untyped, timeout: float | None = 5.0) -> Any: ..
 def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
     """Send a request and wait for the reply.
 
-    ``timeout`` is in seconds, None for ever. Raises ``CallTimeout``, or ``CallExit``
+    ``timeout`` is in seconds, None for ever; any other raises ``BadArgument``. Raises
+    ``CallTimeout``, or ``CallExit``
     with the reason: "noproc", "calling_self", ("nodedown", node), ("standby", holder), or
     what the server ended with. In a coroutine it raises ``WouldBlockLoop``.
     """
@@ -209,6 +218,8 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
         sched = me.sched
     elif not me.alive:
         me.raise_dead()
+    if timeout != 5.0:
+        check_timeout(timeout)
     node = me.node
     pid = server if type(server) is Pid else resolve(me, server, request, timeout)
     target = node.procs.get(pid)  # type: ignore[arg-type]  # an At is simply not found
@@ -274,6 +285,7 @@ def resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pi
 def system(server: Dest, kind: str, request: Any = None, timeout: float | None = 5.0) -> Any:
     """A request of the ``sys`` protocol; as ``call`` otherwise."""
     me = waiter(f"sys.{kind}")
+    check_timeout(timeout)
     pid = resolve(me, server, request, timeout) if type(server) is not Pid else server
     if pid == me.pid:
         raise CallExit("calling_self", ("sys", kind, (server, request)))
@@ -335,11 +347,11 @@ def reply(from_: From, value: Any) -> None:
         raise BadArgument(f"reply({from_!r}): expected the from_ of a handle_call")
     me = current()
     if me.pid == from_.server:
+        answer(me, from_, True, value)  # first: who cannot be answered hears of our end
         if me.handling is not None and me.handling.tag == from_.tag:
             me.handling = None
         if me.deferred is not None:
             me.deferred.pop(from_.tag, None)
-        answer(me, from_, True, value)
         return
     answer(me, from_, True, value)
     made = from_.pid
@@ -354,8 +366,7 @@ def stop(server: Dest, reason: Any = NORMAL, timeout: float | None = None) -> No
     another one, or ``CallTimeout``. In a coroutine it raises ``WouldBlockLoop``.
     """
     waiter("gen_server.stop")
-    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
-        raise BadArgument(f"timeout={timeout!r}; expected seconds of at least 0, or None")
+    check_timeout(timeout)
     request = ("gen_server", "stop", (server, reason, timeout))
     try:
         system(server, "terminate", reason, timeout)
@@ -392,14 +403,17 @@ def multi_call(
     """Call the server registered as ``name`` on each node, at once.
 
     Returns ``([(node, reply), ...], [node without a reply, ...])``, each in the nodes' order.
+    Raises ``NotAName``, ``BadArgument`` for a bad ``timeout`` and ``NotSendable``.
     """
     from otpy.runtime import process
 
     waiter("gen_server.multi_call")
     asked = MultiCall(name, request, nodes, timeout)
-    while asked.waits:
-        asked.take(process.receive(tuple, where=asked.is_answer))
-    process.unalias(asked.box)
+    try:
+        while asked.waits:
+            asked.take(process.receive(tuple, where=asked.is_answer))
+    finally:
+        process.unalias(asked.box)
     return asked.result()
 
 
@@ -411,19 +425,23 @@ class MultiCall:
     ) -> None:
         from otpy.runtime import process
 
+        check_timeout(timeout)
         self.nodes = _all_nodes() if nodes is None else nodes
         self.answers: dict[str, tuple[bool, Any]] = {}
+        servers = [At(name, node) for node in self.nodes]
         self.box = box = process.alias()
 
-        def ask(node: str) -> None:
+        def ask(server: At) -> None:
             try:
-                outcome: tuple[bool, Any] = (True, call(At(name, node), request, timeout))
+                outcome: tuple[bool | None, Any] = (True, call(server, request, timeout))
             except CallExit as error:
                 outcome = (False, error.reason)
-            process.send(box, (box, node, outcome))
+            except Exception as error:  # noqa: BLE001 - such as NotSendable: raised by ``take``
+                outcome = (None, error)
+            process.send(box, (box, server.node, outcome))
 
-        for node in self.nodes:
-            process.spawn(ask, node, green=True)
+        for server in servers:
+            process.spawn(ask, server, green=True)
 
     @property
     def waits(self) -> bool:
@@ -435,8 +453,11 @@ class MultiCall:
         return len(item) == 3 and item[0] == self.box
 
     def take(self, answer: tuple[Any, ...]) -> None:
-        """One answer has come."""
-        self.answers[answer[1]] = answer[2]
+        """One answer has come; raises what kept the call from being sent."""
+        good, value = answer[2]
+        if good is None:
+            raise value
+        self.answers[answer[1]] = (good, value)
 
     def result(self) -> tuple[list[tuple[str, Any]], list[str]]:
         """What ``multi_call`` returns."""

@@ -34,10 +34,12 @@ from otpy.terms.errors import NotDistributed, NotSendable
 from otpy.terms.messages import Down, NameFree, NodeDown, NodeUp
 from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
+from otpy.terms.reasons import NOPROC
 from otpy.terms.signals import Message
 
 LOG = logging.getLogger("otpy.global")
 SERVER = "global_name_server"
+AGAIN = ("again",)  # between servers: take me for a node that has just come up
 RESOLVER_DEADLINE = 5.0  # seconds a resolver function may take
 
 
@@ -140,6 +142,7 @@ class State:
         self.watched: dict[tuple[str, Any], Ref] = {}  # by machine, and pid or node
         self.refs: dict[Ref, tuple[str, Any]] = {}
         self.conflicts: dict[Ref, Conflict] = {}
+        self.heard: dict[str, None] = {}  # which name servers have spoken since they came up
 
     # What the machines want.
 
@@ -207,11 +210,20 @@ class State:
 
     def message(self, sender: str, body: Any) -> None:
         """A message of another name server; the first one may be how we learn of it."""
-        if sender not in self.names.peers:
-            hello = isinstance(body, tuple) and body[:1] == ("sync",)
-            if not hello or sender not in self.node.peers:
-                return
+        if sender not in self.node.peers:
+            return
+        if body == AGAIN:
+            self.node_down(sender)
             self.node_up(sender)
+            return
+        if sender not in self.names.peers:
+            first = isinstance(body, tuple) and body[:1] == ("sync",)
+            if not first:
+                self.send(sender, AGAIN)  # we have lost what it told us before
+            self.node_up(sender)
+            if not first:
+                return
+        self.heard[sender] = None
         self.do(self.names.message(sender, body))
 
     def node_up(self, peer: str) -> None:
@@ -222,8 +234,19 @@ class State:
 
     def node_down(self, peer: str) -> None:
         """A node went down, or its name server did."""
+        self.heard.pop(peer, None)
         self.unwatch("server", peer)
         self.do(self.names.node_down(peer))
+
+    def server_down(self, peer: str, reason: Any) -> None:
+        """The name server of another node ended, or was not there when we looked for it."""
+        heard = reason == NOPROC and peer in self.heard
+        self.node_down(peer)
+        if heard and peer in self.node.peers:
+            # It began just after the look, and has spoken to us already. What we told it may
+            # have come too early: both begin anew.
+            self.send(peer, AGAIN)
+            self.node_up(peer)
 
     def down(self, ref: Ref, reason: Any) -> None:
         """A watched process ended."""
@@ -240,7 +263,7 @@ class State:
         elif machine == "locks":
             self.lock(global_locks.PidDown(who))
         else:
-            self.do(self.names.node_down(who))
+            self.server_down(who, reason)
 
     # Resolver functions.
 

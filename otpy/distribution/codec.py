@@ -40,6 +40,7 @@ SCALARS = (str, int, float, bool, bytes, type(None))
 _SMALL = 2**63
 _type_of: Callable[[Any], type[Any]] = type  # to a checker, ``type`` of any value is unknown
 _new: Callable[[Any], Any] = object.__new__
+_plain_tuple: Any = tuple  # to a checker, items may be anything
 
 TUPLE, LIST, DICT, SET, FROZENSET, PID, REF, BIG, NAMED, DATA, ENUM, TEXT, BYTEARRAY = range(13)
 
@@ -119,8 +120,9 @@ def _unordered(tag: int) -> Callable[[Any, str, int], list[Any]]:
 def _pack_dict(value: dict[Any, Any], path: str, depth: int) -> list[Any]:
     packed: list[Any] = [DICT]
     for key, item in value.items():
-        packed.append(_pack(key, f"{path} key {key!r:.40}", depth))
-        packed.append(_pack(item, f"{path}[{key!r:.40}]", depth))
+        shown = repr(key)[:40] if type(key) in PLAIN else f"a {type(key).__name__}"
+        packed.append(_pack(key, f"{path} key {shown}", depth))
+        packed.append(_pack(item, f"{path}[{shown}]", depth))
     return packed
 
 
@@ -147,11 +149,11 @@ def _pack_text(value: Any, path: str, depth: int) -> list[Any]:
 
 def _named(value: Any, path: str) -> str:
     module, name = value.__module__, value.__qualname__
-    if module == "__main__":
-        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-        module = spec.name if spec is not None else module
     if "<" in name or _find(module, name) is not value:
         raise NotSendable(path, f"{value!r} cannot be named from another node; move it to a module")
+    if module == "__main__":
+        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        module = spec.name.removesuffix(".__main__") if spec is not None else module
     return f"{module}:{name}"
 
 
@@ -159,7 +161,9 @@ def _pack_other(value: Any, kind: type[Any], path: str, depth: int) -> list[Any]
     if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
         return [NAMED, _named(value, path)]
     if isinstance(value, enum.Enum):
-        return [ENUM, _named(kind, path), value.name]
+        # A combination of flags has no name of its own.
+        single = value.name in kind.__members__
+        return [ENUM, _named(kind, path), value.name if single else [TUPLE, value.value]]
     names = _fields(kind)
     if names is None:
         raise NotSendable(
@@ -168,7 +172,12 @@ def _pack_other(value: Any, kind: type[Any], path: str, depth: int) -> list[Any]
             "values, dataclasses, msgspec Structs, enums or NamedTuples",
         )
     packed = [DATA, _named(kind, path)]
-    packed.extend(_pack(getattr(value, name), f"{path}.{name}", depth) for name in names)
+    for name in names:
+        try:
+            item = getattr(value, name)
+        except AttributeError:
+            raise NotSendable(f"{path}.{name}", "the field has no value") from None
+        packed.append(_pack(item, f"{path}.{name}", depth))
     return packed
 
 
@@ -182,7 +191,9 @@ def _fields(kind: type) -> tuple[str, ...] | None:
     names: tuple[str, ...] | None = None
     named: Any = getattr(kind, "_fields", None)
     if dataclasses.is_dataclass(kind):
-        names = tuple(field.name for field in dataclasses.fields(kind))
+        # One that is an exception or a list as well holds more than its fields.
+        if kind.__new__ is object.__new__:
+            names = tuple(field.name for field in dataclasses.fields(kind))
     elif issubclass(kind, msgspec.Struct):
         names = kind.__struct_fields__
     elif issubclass(kind, tuple) and named is not None:
@@ -224,7 +235,7 @@ def _loaded(text: Any) -> Any:
     found = _find(module, qualname)
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
-    if found is None and spec is not None and spec.name == module:
+    if found is None and spec is not None and spec.name.removesuffix(".__main__") == module:
         found = _find("__main__", qualname)
     if found is None:
         raise DecodeError(f"{text} is not loaded on this node; import its module here as well")
@@ -270,8 +281,10 @@ def _unpack_data(value: list[Any]) -> Any:
     if len(names) != len(value) - 2:
         raise DecodeError(f"{value[1]} has {len(names)} fields here and {len(value) - 2} there")
     items = [_unpack(item) for item in value[2:]]
-    if not dataclasses.is_dataclass(kind):
-        return kind(*items)  # pyright: ignore[reportUnknownVariableType]  # any data class
+    if issubclass(kind, tuple):
+        return _plain_tuple.__new__(kind, items)  # a __new__ of its own has run before it was sent
+    if issubclass(kind, msgspec.Struct):
+        return kind(**dict(zip(names, items, strict=True)))
     made = _new(kind)
     for name, item in zip(names, items, strict=True):
         object.__setattr__(made, name, item)
@@ -282,7 +295,13 @@ def _unpack_enum(value: list[Any]) -> Any:
     kind = _loaded(value[1])
     if not (isinstance(kind, type) and issubclass(kind, enum.Enum)):
         raise DecodeError(f"{value[1]} is not an enum")
-    return kind[value[2]]
+    member: Any = value[2]
+    if isinstance(member, list):
+        if not issubclass(kind, enum.Flag):
+            raise DecodeError(f"{value[1]} is not a flag")
+        (bits,) = _unpack(value[2])
+        return kind(bits)
+    return kind[member]
 
 
 _UNPACKERS: dict[int, Callable[[list[Any]], Any]] = {

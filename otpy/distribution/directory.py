@@ -1,6 +1,7 @@
 """The local directory: nodes of this machine and user, one file each. Plays epmd's part."""
 
 import contextlib
+import hashlib
 import json
 import os
 import stat
@@ -8,8 +9,11 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 from otpy.terms.errors import NodeError, NodeNameTaken
+
+LONGEST = 200  # characters of a file's name; a node's may be too long for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,10 @@ class Directory:
             raise NodeError(f"{self.path} belongs to another user; give another directory")
 
     def _file(self, name: str) -> Path:
-        return self.path / f"{name.replace('/', '_')}.json"
+        text = quote(name, safe="@")
+        if len(text) > LONGEST:
+            text = hashlib.sha256(name.encode()).hexdigest()
+        return self.path / f"{text}.json"
 
     def add(self, entry: Entry) -> None:
         """Enter a node. Raises ``NodeNameTaken`` while another live process has the name."""

@@ -257,19 +257,19 @@ class Mesh:
         return peer
 
     def _discover(self) -> None:
+        self.wire.later(DISCOVERY, self._discover)
         for entry in self.directory.all():
             if entry.name != self.node.name and entry.name not in self.connected:
                 self._try(self._peer(entry.name, f"tcp://{entry.host}:{entry.port}"))
-        self.wire.later(DISCOVERY, self._discover)
 
     def _ticks(self) -> None:
+        self.wire.later(self.tick / 4, self._ticks)
         now = self.node.clock.now()
         for peer in list(self.connected.values()):
             if peer.link is not None:
                 peer.link.control(b"T")
             if peer.session is not None:
                 self._do(peer, peer.session.silent(now, self.tick))
-        self.wire.later(self.tick / 4, self._ticks)
 
     def _try(self, peer: Peer) -> None:
         if peer.link is not None or peer.name in self.refused or self.stopped:

@@ -9,7 +9,10 @@ from otpy.distribution.memory import Network
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.transport import Handler, Transport
 from otpy.runtime.node import Node
-from otpy.terms.errors import NodeError
+from otpy.terms.errors import BadArgument, NodeError
+
+MAX_PORT = 65535
+MAX_TICK = 3600.0  # seconds
 
 
 def start_mesh(
@@ -25,12 +28,14 @@ def start_mesh(
     """Give a node its mesh: listen, and connect to every node of the directory.
 
     ``host`` is the part of the node's name after the ``@`` unless given; ``port`` 0 takes
-    a free one; ``cookie`` is the user's own unless given. Raises ``AddressInUse``,
-    ``NodeNameTaken`` and ``WeakCookie``. With a ``network`` (``distribution.memory``)
+    a free one; ``cookie`` is the user's own unless given. Raises ``BadArgument``,
+    ``AddressInUse``, ``NodeError`` for a host that is not this machine's, ``NodeNameTaken``
+    and ``WeakCookie``. With a ``network`` (``distribution.memory``)
     the node reaches the other nodes of that network only, without sockets; cookie and
     directory do not matter then.
     """
     node.check()
+    _check(host, port, cookie, net_ticktime)
     if node.router is not None:
         raise NodeError(f"{node.name} has a mesh already")
     host = host or node.name.split("@")[1]
@@ -47,6 +52,23 @@ def start_mesh(
     mesh.start(port)
     node.router = mesh
     return mesh
+
+
+def _check(host: object, port: object, cookie: object, tick: object) -> None:
+    if host is not None and not (isinstance(host, str) and host):
+        raise BadArgument(f"host={host!r}; expected an address or a name of this machine")
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= MAX_PORT:
+        raise BadArgument(f"port={port!r}; expected an int from 0 to {MAX_PORT}")
+    if cookie is not None and not (isinstance(cookie, str) and cookie):
+        raise BadArgument(f"the cookie is {_kind(cookie)}; expected a str that is not empty")
+    if isinstance(tick, bool) or not isinstance(tick, (int, float)) or not 0 < tick <= MAX_TICK:
+        raise BadArgument(
+            f"net_ticktime={tick!r}; expected seconds, above 0 and at most {MAX_TICK}"
+        )
+
+
+def _kind(cookie: object) -> str:
+    return "empty" if cookie == "" else f"of type {type(cookie).__name__}"  # never the secret
 
 
 def _sockets(

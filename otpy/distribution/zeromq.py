@@ -27,7 +27,7 @@ from zmq.utils.monitor import recv_monitor_message
 from otpy.distribution.outbox import Outbox
 from otpy.distribution.transport import MAX_MESSAGE, Handler
 from otpy.runtime.ports import Clock
-from otpy.terms.errors import AddressInUse
+from otpy.terms.errors import AddressInUse, NodeError
 
 LOG = logging.getLogger("otpy.mesh")
 RETRY = 0.001  # seconds until a full connection is tried again
@@ -191,14 +191,15 @@ class Wire:
         return socket
 
     def bind(self, host: str, port: int) -> int:
-        """Listen; the port. Raises ``AddressInUse``."""
+        """Listen; the port. Raises ``AddressInUse``, or ``NodeError`` for a bad host."""
         try:
             if port == 0:
                 return int(self.router.bind_to_random_port(f"tcp://{host}"))
             self.router.bind(f"tcp://{host}:{port}")
         except zmq.ZMQError as error:
             self.close_all()
-            raise AddressInUse(f"cannot listen on {host}:{port}: {error}") from None
+            kind = AddressInUse if error.errno == zmq.EADDRINUSE else NodeError
+            raise kind(f"cannot listen on {host}:{port}: {error}") from None
         return port
 
     def start(self, name: str) -> None:
@@ -281,7 +282,7 @@ class Wire:
         poller.register(self.zap, zmq.POLLIN)
         poller.register(self._bell, zmq.POLLIN)
         while not self._stopping:
-            self._work()
+            self._guarded(self._work)
             self._sleeping = True
             # The flag is up before this look, so whoever queues after it rings.
             if self.jobs or any(link.ready for link in list(self.dirty)):
@@ -291,10 +292,16 @@ class Wire:
                 events = poller.poll(self._wait())
                 self._sleeping = False
             for socket, _ in events:
-                self._serve(socket)
+                self._guarded(self._serve, socket)
         while self.jobs:
             self.jobs.popleft()()
         self.close_all()
+
+    def _guarded(self, work: Callable[..., None], *args: Any) -> None:
+        try:
+            work(*args)
+        except Exception:  # what one job or frame breaks must not cost the node its mesh
+            LOG.exception("a job of the I/O thread failed")
 
     def _wait(self) -> int:
         wait = 1000.0

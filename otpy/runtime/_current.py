@@ -1,12 +1,13 @@
 """Which process runs here: of this thread, or of this coroutine."""
 
 import asyncio
+import os
 import threading
 from collections import deque
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from otpy.terms.errors import WouldBlockLoop
+from otpy.terms.errors import NodeForked, WouldBlockLoop
 
 if TYPE_CHECKING:
     from otpy.runtime.record import Process
@@ -20,10 +21,26 @@ class _Here(threading.local):
     proc: "Process | None" = None
     sched: "Scheduler | None" = None
     draining: "deque[Any] | None" = None
+    left: "Process | None" = None  # of a forked child: who ran here in the parent
 
 
 HERE = _Here()
 IN_TASK: "ContextVar[TaskProcess | None]" = ContextVar("otpy_process", default=None)
+
+
+def _forked() -> None:
+    """In a forked child: what ran on this thread stays the parent's."""
+    HERE.left = HERE.proc or IN_TASK.get()
+    HERE.proc = HERE.sched = HERE.draining = None
+    IN_TASK.set(None)
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def forked_from(node: str) -> NodeForked:
+    """What an otpy call of a forked child raises."""
+    return NodeForked(f"{node} belongs to the parent process; start a Node in the child")
 
 
 def current_or_none() -> "Process | None":
@@ -40,10 +57,12 @@ def current_or_none() -> "Process | None":
 def current() -> "Process":
     """The current process; a plain thread gets an implicit one on the default node.
 
-    Raises ``ProcessExit`` in a body whose process is dead.
+    Raises ``ProcessExit`` in a body whose process is dead, and ``NodeForked`` in a forked child.
     """
     proc = current_or_none()
     if proc is None:
+        if HERE.left is not None:
+            raise forked_from(HERE.left.node.name)
         from otpy.runtime._default import implicit_process
 
         return implicit_process()

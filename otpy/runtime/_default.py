@@ -19,7 +19,7 @@ class _Guard:
         self.proc = proc
 
     def __del__(self) -> None:
-        if self.proc.alive:
+        if self.proc.alive and not self.proc.node.elsewhere:
             self.proc.end("normal")
 
 

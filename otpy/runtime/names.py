@@ -1,6 +1,7 @@
 """Local names: one holder in the node, freed by its death; and who has a name of any kind."""
 
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from otpy.runtime._current import current
@@ -38,13 +39,27 @@ class LocalNames:
             if self.table.get(name) == pid:
                 del self.table[name]
 
-    def unregister(self, name: object) -> Pid:
-        """Free the name; who had it. Raises ``NotRegistered``."""
+    def give(self, name: object, proc: "Process") -> str:
+        """Register ``proc``, in one step with a look at its name. Raises ``NameTaken``."""
+        key = local_key(name)
+        with self.lock:
+            if proc.name is not None:
+                raise NameTaken(f"{proc.pid!r} is registered already, as {proc.name!r}")
+            holder = self.table.setdefault(key, proc.pid)
+            if holder != proc.pid:
+                raise NameTaken(f"the name {name!r} belongs to {holder!r} already")
+            proc.name = key
+        return key
+
+    def unregister(self, name: object, procs: "Mapping[Pid, Process]") -> None:
+        """Free the name. Raises ``NotRegistered``."""
         with self.lock:
             pid = self.table.pop(local_key(name), None)
-        if pid is None:
-            raise NotRegistered(f"no process is registered as {name!r}")
-        return pid
+            if pid is None:
+                raise NotRegistered(f"no process is registered as {name!r}")
+            proc = procs.get(pid)
+            if proc is not None:
+                proc.name = None
 
     def whereis(self, name: object) -> Pid | None:
         """Who has the name."""
@@ -78,20 +93,15 @@ def register(pid: Pid, name: str | type) -> None:
     proc = node.procs.get(checked_pid(pid, "register"))
     if proc is None:
         raise NoProcess(f"cannot register {pid!r}: it is not a live process of {node.name}")
-    if proc.name is not None:
-        raise NameTaken(f"{pid!r} is registered already, as {proc.name!r}")
-    node.names.register(name, pid)
-    proc.name = local_key(name)
+    key = node.names.give(name, proc)
     if not proc.alive:
-        node.names.release(proc.name, pid)
+        node.names.release(key, pid)
 
 
 def unregister(name: str | type) -> None:
     """Take a local name away. Raises ``NotRegistered``."""
     node = current().node
-    proc = node.procs.get(node.names.unregister(name))
-    if proc is not None:
-        proc.name = None
+    node.names.unregister(name, node.procs)
 
 
 def whereis(name: str | type) -> Pid | None:

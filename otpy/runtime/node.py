@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from otpy.runtime._current import HERE
+from otpy.runtime._current import HERE, forked_from
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
 from otpy.runtime.node_monitors import NodeMonitors
@@ -24,9 +24,9 @@ from otpy.runtime.telemetry import Events
 from otpy.runtime.threads import ThreadProcess
 from otpy.runtime.timers import Timers
 from otpy.runtime.watchdog import Watchdog
-from otpy.terms.errors import NodeError, NodeForked, NodeStopped, NotSendable
+from otpy.terms.errors import NodeError, NodeStopped, NotSendable
 from otpy.terms.messages import NodeDown, NodeUp
-from otpy.terms.names import At
+from otpy.terms.names import NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
 from otpy.terms.signals import (
@@ -62,10 +62,8 @@ class Node:
         green_limit: float = 5.0,
         watchdog: bool = True,
     ) -> None:
-        if not isinstance(name, str) or name.count("@") != 1 or not 3 <= len(name) <= 255:
-            raise NodeError(
-                f"{name!r} is not a node name; expected 'name@host', 3 to 255 characters"
-            )
+        if not is_node_name(name):
+            raise NodeError(f"{name!r:.80} is not a node name; expected {NODE_EXPECTED}")
         Watchdog.check_limit(green_limit)
         self.name = name
         self.clock: Clock = clock or SystemClock()
@@ -117,7 +115,13 @@ class Node:
         return self
 
     def stop(self, timeout: float = 5.0) -> list[Pid]:
-        """Stop the node: every process is killed; the pids of those whose bodies run on."""
+        """Stop the node: every process is killed; the pids of bodies that did not end.
+
+        No ``terminate`` runs: stop the top supervisor first where one must. ``timeout``, in
+        seconds, is for each of schedulers, threads and event loop.
+        """
+        if self.elsewhere:
+            return []  # its threads are not in this process, and its connections are not ours
         with self.lock:
             if self.state != "running":
                 self.state = "stopped"
@@ -149,15 +153,18 @@ class Node:
 
     def check(self) -> None:
         """Raise ``NodeStopped`` or ``NodeForked`` if the node cannot be used."""
+        if self.elsewhere:
+            raise forked_from(self.name)
         if self.state != "running":
             if self.state == "new":
                 self.start()
                 return
             raise NodeStopped(f"{self.name} was stopped")
-        if os.getpid() != self._pid_of_os:
-            raise NodeForked(
-                f"{self.name} belongs to the parent process; start a Node in the child"
-            )
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this is a forked child and the node is the parent's."""
+        return os.getpid() != self._pid_of_os
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -437,8 +444,8 @@ class Node:
         try:
             yield proc.pid
         finally:
-            HERE.proc = before
-            if proc.alive:
+            HERE.proc = before if not self.elsewhere else None
+            if proc.alive and not self.elsewhere:
                 proc.end("normal")
 
     def implicit(self) -> ThreadProcess:

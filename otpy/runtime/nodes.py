@@ -21,7 +21,7 @@ from otpy.runtime.reports import function_name
 from otpy.runtime.spawning import kind_of, launch, spawn_request
 from otpy.terms.errors import BadArgument, NotDistributed, ProcessExit
 from otpy.terms.messages import SpawnReply
-from otpy.terms.names import At
+from otpy.terms.names import NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NOPROC
 from otpy.terms.signals import CallSignal
@@ -32,8 +32,8 @@ Which = Literal["visible", "hidden", "connected", "this", "known"]
 
 def checked(what: str, name: object) -> str:
     """``name`` if it can be a node's name; raises ``BadArgument``."""
-    if not isinstance(name, str) or name.count("@") != 1 or not 3 <= len(name) <= 255:
-        raise BadArgument(f"{what}({name!r}): expected a node's name, 'name@host'")
+    if not is_node_name(name):
+        raise BadArgument(f"{what}({name!r:.80}): expected a node's name, {NODE_EXPECTED}")
     return name
 
 
@@ -110,7 +110,7 @@ def begin_ping(me: Process, name: str) -> None:
     """Call a name that nobody has: that nobody has it is the sign of life."""
     node = me.node
     pid, tag = me.pid, next(node.numbers)
-    dest = At(f"ping {tag} of {pid!r}", name)
+    dest = At(f"ping {tag} of {pid.started}.{pid.bits}.{pid.number}", name)
     me.call_tag, me.call_to = tag, (tag, dest)
     ref = Ref(pid.started, pid.node, pid.bits, tag, pid.number)
     node.send_signal(me, CallSignal(pid, dest, ref, "call", None))

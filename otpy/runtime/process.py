@@ -27,7 +27,7 @@ from otpy.terms.errors import (
     ReceiveTimeout,
 )
 from otpy.terms.messages import Down
-from otpy.terms.names import At, Global, Via, local_key
+from otpy.terms.names import MAX_NAME, At, Global, Via, local_key
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import (
     DemonitorSignal,
@@ -193,7 +193,7 @@ def monitor(target: Dest, alias: AliasMode | None = None, tag: Any = None) -> Re
     if isinstance(target, (Pid, At)):
         goal = target
     elif isinstance(target, (Global, Via)):
-        goal = where(me, target) or At(str(target), node.name)
+        goal = where(me, target) or At(str(target)[:MAX_NAME], node.name)
     elif isinstance(target, Ref):
         raise BadArgument(f"monitor({target!r}): expected a Pid or a name")
     else:

@@ -8,7 +8,7 @@ from otpy.runtime._current import current
 from otpy.runtime.arguments import check_function
 from otpy.runtime.record import Monitor, Process, Server, SpawnRequest
 from otpy.terms.errors import BadArgument, ProcessExit
-from otpy.terms.names import At, local_key
+from otpy.terms.names import NODE_EXPECTED, At, is_node_name, local_key
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import SpawnedSignal, SpawnSignal
 
@@ -136,8 +136,8 @@ def spawn_request(
     me = current()
     here = me.node
     place = node if node is not None else here.name
-    if not isinstance(place, str) or place.count("@") != 1:
-        raise BadArgument(f"node={place!r}; expected 'name@host'")
+    if not is_node_name(place):
+        raise BadArgument(f"node={place!r:.80}; expected {NODE_EXPECTED}")
     ref = here.new_ref(me.pid.number)
     dest = At(SPAWNER, place)
     kind = kind_of(fn, green)

@@ -6,7 +6,7 @@ A class is a fine name: it is stored and sent as its text ``module:qualname``.
 import sys
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -15,6 +15,19 @@ from otpy.terms.reasons import is_tuple
 
 MAX_NAME = 255
 EXPECTED = "a str of 1 to 255 characters or a module-level class"
+NODE_EXPECTED = "'name@host', 3 to 255 printable characters without a space"
+
+
+def is_node_name(name: object) -> TypeGuard[str]:
+    """Whether a node can have the name."""
+    return (
+        isinstance(name, str)
+        and 3 <= len(name) <= MAX_NAME
+        and name.count("@") == 1
+        and name[0] != "@" != name[-1]
+        and " " not in name
+        and name.isprintable()
+    )
 
 
 def class_text(cls: type) -> str:
@@ -94,12 +107,17 @@ class Via:
 
 
 class At(msgspec.Struct, frozen=True, array_like=True, tag=13):
-    """``{name, node}``: the process registered under a local name on one node."""
+    """``{name, node}``: the process registered under a local name on one node.
+
+    Raises ``NotAName`` for a bad name of the process or of the node.
+    """
 
     name: Any
     node: str
 
     def __post_init__(self) -> None:
+        if not is_node_name(self.node):
+            raise NotAName(f"node {self.node!r:.80} of At; expected {NODE_EXPECTED}")
         name = self.name
         if type(name) is not str or not 0 < len(name) <= MAX_NAME:
             key = class_text(name) if isinstance(name, type) else local_key(name)

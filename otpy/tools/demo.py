@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -27,6 +28,18 @@ COLOURS = {
 
 class DemoFailed(Exception):
     """The cluster did not do what the demo shows."""
+
+
+class Ended(Exception):
+    """A signal ends the demo before it is over."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Unread(Exception):
+    """Nobody reads what the demo prints."""
 
 
 @dataclass
@@ -67,8 +80,15 @@ class Timeline:
         """One line."""
         at = time.monotonic() - self.start
         cells = [self._cell(name, member.state) for name, member in members.items()]
-        self.out.write(f"{at:8.3f} s  {'  '.join(cells)}  {text}\n")
-        self.out.flush()
+        self.write(f"{at:8.3f} s  {'  '.join(cells)}  {text}")
+
+    def write(self, line: str) -> None:
+        """A line as it is. Raises ``Unread``."""
+        try:
+            self.out.write(line + "\n")
+            self.out.flush()
+        except OSError as error:
+            raise Unread(str(error)) from None
 
     def _cell(self, name: str, state: str) -> str:
         short = name.split("@")[0]
@@ -96,6 +116,7 @@ class Demo:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "OTPY_DEMO_COOKIE": self.cookie},
+            process_group=0,  # Ctrl-C is for the demo, which then ends its nodes
         )
         self.members[name] = Member(name, child)
         threading.Thread(target=self._read, args=(child,), daemon=True).start()
@@ -110,11 +131,14 @@ class Demo:
         """A command for a node."""
         stdin = self.members[name].child.stdin
         assert stdin is not None
-        stdin.write(command + "\n")
-        stdin.flush()
+        try:
+            stdin.write(command + "\n")
+            stdin.flush()
+        except OSError as error:
+            raise DemoFailed(f"{name} has ended and cannot {command}: {error}") from None
 
     def until(self, condition: Callable[[], bool], what: str) -> float:
-        """Take events until ``condition``; the instant of the event that made it true."""
+        """Take events until ``condition``; the latest instant of the events that made it true."""
         limit = time.monotonic() + PATIENCE
         at = time.monotonic()
         while not condition():
@@ -127,7 +151,7 @@ class Demo:
                     for name, m in self.members.items()
                 }
                 raise DemoFailed(f"waited {PATIENCE} s for: {what}; last seen: {views}") from None
-            at = self._take(event) or at
+            at = max(at, self._take(event) or at)  # they come through one pipe a node
         return at
 
     def _take(self, event: dict[str, Any]) -> float | None:
@@ -203,11 +227,34 @@ class Demo:
         leader = self.members[a].leader
         show(self.members, f"healed: {leader} stays, the other stands by; {took:.1f} ms")
 
+    def stay(self) -> None:
+        """Leave the cluster up and show what happens to it, until no node is left."""
+        self.timeline.show(self.members, "the cluster stays up; Ctrl-C ends it")
+        for name, member in self.members.items():
+            self.timeline.write(f"  kill -9 {member.child.pid} ends {name}")
+        self.timeline.write(
+            f'  start_node("me@{HOST}", cookie="{self.cookie}", directory="{self.directory}") joins'
+        )
+        before = self._shown()
+        while any(member.alive for member in self.members.values()):
+            self._take(self.events.get())
+            now = self._shown()
+            if now != before:
+                before = now
+                leaders = sorted({name for name, (state, _) in now.items() if state == "leader"})
+                self.timeline.show(self.members, f"leader: {', '.join(leaders) or 'none'}")
+
+    def _shown(self) -> dict[str, tuple[str, str | None]]:
+        return {name: (member.state, member.leader) for name, member in self.members.items()}
+
     def close(self) -> None:
         """End every node; none is left behind."""
         for member in self.members.values():
             if member.alive and member.child.stdin is not None:
-                member.child.stdin.close()
+                try:
+                    member.child.stdin.close()
+                except OSError:
+                    pass  # it ended just now, with a command unread
         for member in self.members.values():
             try:
                 member.child.wait(timeout=10)
@@ -216,21 +263,64 @@ class Demo:
                 member.child.wait()
 
 
-def run(*, keep: bool = False, plain: bool = False, out: TextIO = sys.stdout) -> int:
-    """Play the demo; 0 when everything happened as it should."""
+@contextmanager
+def _ended_by_signals() -> Generator[None, None, None]:
+    """SIGTERM and SIGHUP raise ``Ended`` meanwhile, so that what was begun is ended too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _frame: object) -> None:
+        raise Ended(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(*, keep: bool = False, plain: bool = False) -> int:
+    """Play the demo; the exit code.
+
+    0 when everything happened as it should, also when Ctrl-C ends what ``keep`` left up;
+    1 when it did not, or when nobody reads the output; 128 and the signal's number when
+    a signal ended it before.
+    """
+    out: TextIO | None = sys.stdout
+    if out is None:  # so it is in a process that was started without one
+        sys.stderr.write("otpy demo: standard output is closed\n")
+        return 1
     timeline = Timeline(plain or not out.isatty(), out)
-    with tempfile.TemporaryDirectory(prefix="otpy-demo-") as directory:
-        demo = Demo(directory, timeline)
-        try:
-            demo.story()
-            if keep:
-                timeline.show(demo.members, "the cluster stays up; Ctrl-C ends it")
-                threading.Event().wait()
-        except DemoFailed as failed:
-            sys.stderr.write(f"otpy demo: {failed}\n")
-            return 1
-        except KeyboardInterrupt:
-            pass
-        finally:
-            demo.close()
+    with (
+        _ended_by_signals(),
+        tempfile.TemporaryDirectory(prefix="otpy-demo-", ignore_cleanup_errors=True) as directory,
+    ):
+        return _play(Demo(directory, timeline), keep)
+
+
+def _play(demo: Demo, keep: bool) -> int:
+    played = False
+    try:
+        demo.story()
+        played = True
+        if keep:
+            demo.stay()
+    except DemoFailed as failed:
+        sys.stderr.write(f"otpy demo: {failed}\n")
+        return 1
+    except Unread as unread:
+        sys.stderr.write(f"otpy demo: cannot write: {unread}\n")
+        # Python flushes what is still in the buffer once more at its end.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return 1
+    except Ended as ended:
+        return ended.exit_code
+    except KeyboardInterrupt:
+        return 0 if played else 128 + signal.SIGINT
+    finally:
+        demo.close()
     return 0

@@ -70,13 +70,17 @@ def main(name: str, directory: str, cookie: str) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     done = threading.Event()
     with start_node(name, cookie=cookie, directory=directory) as node:
-        threading.Thread(target=watch, args=(node, done), daemon=True).start()
-        with node.attached():
-            supervisor.start_link([(LeaderWorker, {})], strategy="one_for_one")
-            tell(node, "up", pid=os.getpid())
-            assert isinstance(node.router, Mesh)
-            obey(node, node.router)
-        done.set()
+        watcher = threading.Thread(target=watch, args=(node, done), daemon=True)
+        watcher.start()
+        try:
+            with node.attached():
+                supervisor.start_link([(LeaderWorker, {})], strategy="one_for_one")
+                tell(node, "up", pid=os.getpid())
+                assert isinstance(node.router, Mesh)
+                obey(node, node.router)
+        finally:
+            done.set()
+            watcher.join()
 
 
 if __name__ == "__main__":

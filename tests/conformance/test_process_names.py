@@ -1,8 +1,13 @@
 """PROC-32 to 51: names, looking at processes, starting them."""
 
+import contextlib
+import sys
+import threading
+
 import pytest
 
 from otpy.runtime import process
+from otpy.runtime.node import Node
 from otpy.runtime.process import self_pid
 from otpy.terms.errors import (
     BadArgument,
@@ -11,6 +16,7 @@ from otpy.terms.errors import (
     NotAName,
     NotRegistered,
 )
+from otpy.terms.messages import Down
 from otpy.terms.pid import Pid
 from tests.conformance.kinds import (
     WAIT,
@@ -187,3 +193,31 @@ def test_proc_51_a_child_linked_from_the_start_dies_with_its_parent(world: World
         world.spawn(parent, self_pid())
         child = process.receive(Pid, timeout=WAIT)
         assert down_of(process.monitor(child)) in ("boom", "noproc")
+
+
+def test_proc_33_a_process_that_two_register_at_once_gets_one_name_and_leaves_none(
+    node: Node,
+) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(1500):
+            pid, ref = process.spawn_monitor(process.receive, green=True)
+            start = threading.Barrier(2)
+
+            def register(name: str, pid: Pid = pid, start: threading.Barrier = start) -> None:
+                with node.attached():
+                    start.wait()
+                    with contextlib.suppress(NameTaken):
+                        process.register(pid, name)
+
+            racers = [threading.Thread(target=register, args=(name,)) for name in ("one", "two")]
+            for racer in racers:
+                racer.start()
+            for racer in racers:
+                racer.join()
+            process.exit(pid, "kill")
+            assert process.receive(Down, timeout=5).ref == ref
+            assert not {"one", "two"} & set(process.registered())
+    finally:
+        sys.setswitchinterval(before)

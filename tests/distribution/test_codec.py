@@ -5,8 +5,10 @@ import datetime as dt
 import decimal
 import enum
 import socket
+import subprocess
 import sys
 import uuid
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -41,6 +43,42 @@ class Point(NamedTuple):
 class Item(msgspec.Struct):
     name: str
     price: float
+
+
+class Access(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Rights(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class Keyed(msgspec.Struct, kw_only=True):
+    name: str
+    size: int = 3
+
+
+class Doubled(NamedTuple("Doubled", [("x", int)])):
+    def __new__(cls, x: int) -> "Doubled":
+        return super().__new__(cls, 2 * x)
+
+
+@dataclasses.dataclass
+class Late:
+    now: int
+    later: int = dataclasses.field(init=False)
+
+
+@dataclasses.dataclass
+class Failure(Exception):
+    code: int
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise ValueError("no repr")
 
 
 PID = Pid(1, "a@h", 2, 3)
@@ -84,6 +122,12 @@ def test_a_value_comes_back_as_it_was_with_its_type(value: Any) -> None:
         NodeUp("b@h"),
         Crash("ValueError", "no", "tb"),
         Colour.RED,
+        Access.READ,
+        Access.READ | Access.WRITE,
+        Access(0),
+        Rights(9),
+        Keyed(name="k"),
+        Doubled(3),
         Order(1, ["a"]),
         Point(1, 2),
         Item("x", 1.5),
@@ -111,6 +155,41 @@ def test_what_cannot_be_sent_is_named_with_the_path_to_it() -> None:
         encode((1, Order(1, {"x": sock})))  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(NotSendable, match="named from another node"):
         encode(lambda: 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (Late(1), r"message\.later: the field has no value"),
+        ([Failure(2)], r"message\[0\]: a .*Failure cannot be sent"),
+        ({Unshown(): 1}, r"message key a Unshown: .*Unshown cannot be sent"),
+        ({"k": {Unshown(): 1}}, r"message\['k'\] key a Unshown"),
+    ],
+)
+def test_what_another_node_could_not_read_is_refused_by_the_sender(value: Any, path: str) -> None:
+    with pytest.raises(NotSendable, match=path):
+        encode(value)
+
+
+def test_data_classes_of_a_module_that_runs_as_the_program_can_be_sent(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import dataclasses\n"
+        "from otpy.distribution.codec import decode, encode\n"
+        "@dataclasses.dataclass\n"
+        "class Order:\n"
+        "    number: int\n"
+        "data = encode(Order(7))\n"
+        "print(b'shop:Order' in data, decode(data) == Order(7))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "shop"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "True True\n", done.stderr
 
 
 def test_a_circle_is_not_sendable() -> None:

@@ -68,7 +68,8 @@ class Counter(GenServer[int], restart="transient"):
         match message:
             case Add(amount):
                 return NoReply(count + amount)
-        return None
+            case _:
+                return None
 
     def handle_info(self, message: object, count: int, /) -> Next[int]:
         match message:

@@ -62,6 +62,7 @@ async def ask(
     called: tuple[str, str, tuple[Any, ...]],
 ) -> Any:
     """A request of that kind, "call" or one of the ``sys`` protocol; ``called`` is for errors."""
+    gen_server.check_timeout(timeout)
     async with _task.process(node) as me:
         dest = gen_server.resolve(me, server, request, timeout)
         if dest == me.pid:
@@ -133,6 +134,7 @@ async def _start(
     me: TaskProcess,
 ) -> tuple[Pid, Ref | None]:
     gen_server.check_module(module)
+    gen_server.check_timeout(timeout)
     proc, ref = begin_start(me, how, module, arg, name)
     ok, value = await _task.answer(me, timeout)
     if not ok:
@@ -151,7 +153,9 @@ async def multi_call(
     """``gen_server.multi_call``."""
     async with _task.process(node):
         asked = gen_server.MultiCall(name, request, nodes, timeout)
-        while asked.waits:
-            asked.take(await receive(tuple, where=asked.is_answer))
-        unalias(asked.box)
+        try:
+            while asked.waits:
+                asked.take(await receive(tuple, where=asked.is_answer))
+        finally:
+            unalias(asked.box)
         return asked.result()
