@@ -58,6 +58,9 @@ _HOMES: dict[str, str] = {
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
     "Supervisor": "otpy.behaviours.supervisor",
+    "Agent": "otpy.behaviours.agent",
+    "Task": "otpy.behaviours._task",
+    **dict.fromkeys(("Done", "Exited"), "otpy.behaviours.results"),
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
@@ -68,6 +71,8 @@ _MODULES: dict[str, str] = {
     "process": "otpy.runtime.process",
     "node": "otpy.runtime.nodes",
     "gen_server": "otpy.behaviours.gen_server",
+    "agent": "otpy.behaviours.agent",
+    "task": "otpy.behaviours.task",
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
     "aio": "otpy.bridges.aio",
@@ -75,14 +80,20 @@ _MODULES: dict[str, str] = {
 }
 
 if TYPE_CHECKING:
+    from otpy.behaviours import agent as agent
     from otpy.behaviours import gen_server as gen_server
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
+    from otpy.behaviours import task as task
+    from otpy.behaviours._task import Task as Task
+    from otpy.behaviours.agent import Agent as Agent
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
     from otpy.behaviours.results import IGNORE as IGNORE
     from otpy.behaviours.results import CallResult as CallResult
+    from otpy.behaviours.results import Done as Done
+    from otpy.behaviours.results import Exited as Exited
     from otpy.behaviours.results import InitResult as InitResult
     from otpy.behaviours.results import Next as Next
     from otpy.behaviours.results import NoReply as NoReply
