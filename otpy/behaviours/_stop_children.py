@@ -4,7 +4,7 @@ Nothing here looks at a message twice, so the time grows with the children and t
 waiting messages, not with their product.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from otpy.machines.restart import Child
@@ -23,7 +23,7 @@ def stop_children(children: Iterable[Child]) -> list[tuple[Child, Any]]:
 
     The result has those that ended otherwise than asked, each with its reason.
     """
-    stopping = _Stopping(current(), [child for child in children if not child.restarting])
+    stopping = _Stopping(current(), list(children))
     stopping.tell()
     stopping.wait()
     return stopping.odd
@@ -33,53 +33,74 @@ class _Stopping:
     def __init__(self, me: Process, children: list[Child]) -> None:
         self.me = me
         self.children = children
-        self.pids: dict[Pid, Child] = {child.pid: child for child in children if child.pid}
+        self.pids: dict[Pid, Child] = {}
         self.waiting: dict[Ref, Child] = {}
         self.faster: dict[Pid, Any] = {}  # why those ended that did before they were told
+        self.late: dict[float, list[Ref]] = {}  # who has so many seconds
         self.odd: list[tuple[Child, Any]] = []
         self.seen = 0  # so many messages of the mailbox are none of ours
 
+    def parts(self, of: list[Any]) -> Iterator[list[Any]]:
+        """Some at a time, and in between others may run."""
+        for start in range(0, len(of), AT_ONCE):
+            if start:
+                self.give_way()
+            yield of[start : start + AT_ONCE]
+
     def tell(self) -> None:
         """Monitor, unlink and tell each of them, as OTP does, one after the other."""
-        self.seen = len(self.me.mailbox)
-        alive = self.me.node.procs
-        if not all(pid in alive for pid in self.pids):
-            # Why it ended may stand anywhere in the mailbox, or be on its way from a thread.
-            self.give_way()
-            self.seen = 0
-            self.look()
-        for start in range(0, len(self.children), AT_ONCE):
-            part = self.children[start : start + AT_ONCE]
+        self.find()
+        for part in self.parts(self.children):
             for child in part:
-                assert child.pid is not None
-                self.waiting[process.monitor(child.pid)] = child
-                process.unlink(child.pid)
+                if not child.restarting:
+                    ref = process.monitor(child.pid)
+                    self.waiting[ref] = child
+                    if child.spec.patience:
+                        self.late.setdefault(child.spec.patience, []).append(ref)
+                    process.unlink(child.pid)
             # Who had ended just before: its exit has the reason, and came before this.
             self.look()
             for child in part:
-                if child.pid not in self.faster:
-                    process.exit(child.pid, SHUTDOWN if child.spec.patience != 0.0 else KILL)
-            self.give_way()
+                if not child.restarting and child.pid not in self.faster:
+                    process.exit(child.pid, KILL if child.spec.patience == 0.0 else SHUTDOWN)
+
+    def find(self) -> None:
+        """See whether a child has ended already; only then its exit must be looked for."""
+        waiting = len(self.me.mailbox)
+        procs = self.me.node.procs
+        dead = False
+        for part in self.parts(self.children):
+            for child in part:
+                if not child.restarting:
+                    self.pids[child.pid] = child
+                    dead = dead or child.pid not in procs
+        if dead:
+            self.give_way()  # it may be on its way from another thread
+        else:
+            self.seen = waiting
+        self.look()
 
     def wait(self) -> None:
         """Until all are gone; those whose patience runs out are killed."""
         now = self.me.node.clock.now
         began = now()
-        late: dict[float, list[Ref]] = {}
-        for ref, child in self.waiting.items():
-            if child.spec.patience:
-                late.setdefault(began + child.spec.patience, []).append(ref)
-        deadlines = sorted(late)
+        patience = sorted(self.late)
         while True:
             self.look()
             if not self.waiting:
                 return
-            while deadlines and now() >= deadlines[0]:
-                for ref in late[deadlines.pop(0)]:
-                    if ref in self.waiting:
-                        process.exit(self.waiting[ref].pid, KILL)
+            while patience and now() >= began + patience[0]:
+                self.kill(self.late[patience.pop(0)])
             if self.seen == len(self.me.mailbox):
-                self.me.park(ANY, deadlines[0] if deadlines else None, self.seen)
+                self.me.park(ANY, began + patience[0] if patience else None, self.seen)
+
+    def kill(self, refs: list[Ref]) -> None:
+        """Those that are still there have no time left."""
+        for part in self.parts(refs):
+            for ref in part:
+                if ref in self.waiting:
+                    process.exit(self.waiting[ref].pid, KILL)
+            self.look()
 
     def look(self) -> None:
         """Take what is new of the children's ends out of the mailbox."""
@@ -89,13 +110,11 @@ class _Stopping:
             new.reverse()
             mailbox.extend(item for item in new if not self.is_ours(item))
             self.seen = len(mailbox)
-        for number, item in enumerate(new, 1):
+        for item in new:
             if type(item) is Down and item.ref in self.waiting:
                 self.gone(self.waiting.pop(item.ref), item.reason)
             elif type(item) is Exit and item.pid in self.pids:
                 self.faster[item.pid] = item.reason
-            if number % (AT_ONCE * 10) == 0:
-                self.give_way()
 
     def is_ours(self, item: Any) -> bool:
         if type(item) is Down:
