@@ -60,7 +60,9 @@ _HOMES: dict[str, str] = {
     "Supervisor": "otpy.behaviours.supervisor",
     "Agent": "otpy.behaviours.agent",
     "Task": "otpy.behaviours._task",
+    "TaskSupervisor": "otpy.behaviours.task_supervisor",
     **dict.fromkeys(("Done", "Exited"), "otpy.behaviours.results"),
+    "DynamicSupervisor": "otpy.behaviours.dynamic_supervisor",
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
@@ -73,7 +75,9 @@ _MODULES: dict[str, str] = {
     "gen_server": "otpy.behaviours.gen_server",
     "agent": "otpy.behaviours.agent",
     "task": "otpy.behaviours.task",
+    "task_supervisor": "otpy.behaviours.task_supervisor",
     "supervisor": "otpy.behaviours.supervisor",
+    "dynamic_supervisor": "otpy.behaviours.dynamic_supervisor",
     "sys": "otpy.behaviours.sys",
     "aio": "otpy.bridges.aio",
     "global_": "otpy.cluster.global_",
@@ -81,13 +85,16 @@ _MODULES: dict[str, str] = {
 
 if TYPE_CHECKING:
     from otpy.behaviours import agent as agent
+    from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
     from otpy.behaviours import task as task
+    from otpy.behaviours import task_supervisor as task_supervisor
     from otpy.behaviours._task import Task as Task
     from otpy.behaviours.agent import Agent as Agent
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
+    from otpy.behaviours.dynamic_supervisor import DynamicSupervisor as DynamicSupervisor
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
     from otpy.behaviours.results import IGNORE as IGNORE
@@ -101,6 +108,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.results import Reply as Reply
     from otpy.behaviours.results import Stop as Stop
     from otpy.behaviours.supervisor import Supervisor as Supervisor
+    from otpy.behaviours.task_supervisor import TaskSupervisor as TaskSupervisor
     from otpy.bridges import aio as aio
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_

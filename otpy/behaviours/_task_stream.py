@@ -21,7 +21,7 @@ from typing import Any, Final, Generic, Literal, Self, TypeVar
 from otpy.behaviours import gen_server
 from otpy.behaviours._task import Origin, Task, check_function, end, origin, start_async
 from otpy.behaviours.gen_server import GenServer
-from otpy.behaviours.results import Done, Exited, NoReply, Ok, Reply, Stop
+from otpy.behaviours.results import Done, Exited, NoReply, Ok, Stop
 from otpy.machines.task_stream import Window
 from otpy.runtime import process
 from otpy.runtime._current import current, current_or_none, may_wait, waiter
@@ -103,7 +103,8 @@ def options(
         timeout,
         on_timeout,
         zip_input_on_exit,
-        kind_of(fn, green),
+        # A supervisor starts its tasks itself: then nothing here takes time.
+        kind_of(fn, green) if begin is None else "green" if green else "kernel",
     )
 
 
@@ -244,7 +245,12 @@ class KernelStreamMonitor(StreamMonitor, kernel=True):
     """The same for async tasks, which start at once."""
 
 
-MONITORS = {"thread": StreamMonitor, "green": GreenStreamMonitor, "async": KernelStreamMonitor}
+MONITORS = {
+    "thread": StreamMonitor,
+    "green": GreenStreamMonitor,
+    "async": KernelStreamMonitor,
+    "kernel": KernelStreamMonitor,
+}
 
 
 class Taking(Generic[A, T]):

@@ -154,7 +154,8 @@ def yield_(task: Task[T], timeout: float | None) -> Steps[Done[T] | Exited | Non
     got = yield Wanted(_of(task.ref), timeout)
     if got is NOTHING:
         return None
-    return _result(got, ("task", "yield_", (task, timeout)))
+    result: Done[T] | Exited = _result(got, ("task", "yield_", (task, timeout)))
+    return result
 
 
 def _result(got: Any, request: tuple[Any, ...]) -> Any:
@@ -199,19 +200,18 @@ def yield_many(
 
 
 def shutdown(
-    task: Task[T], timeout: float | None | Literal["brutal_kill"]
+    task: Task[T], timeout: float | Literal["brutal_kill"] | None
 ) -> Steps[Done[T] | Exited | None]:
     """``Task.shutdown``."""
     own(task, current())
     brutal = timeout == "brutal_kill"
-    if not brutal:
-        _check_timeout(timeout)
+    patience = None if timeout == "brutal_kill" else timeout
+    _check_timeout(patience)
     if task.pid is None:
         raise BadArgument(f"task {task!r} does not have an associated task process")
     watch = process.monitor(task.pid)
     end(task.pid, KILL if brutal else SHUTDOWN)
-    patience = None if brutal else timeout
-    down = yield Wanted(_of(watch), patience)  # type: ignore[arg-type]  # not "brutal_kill" here
+    down = yield Wanted(_of(watch), patience)
     if down is NOTHING:
         process.exit(task.pid, KILL)
         down = yield Wanted(_of(watch), None)

@@ -96,7 +96,7 @@ def yield_many(
 
 
 def shutdown(
-    task: Task[T], timeout: float | None | Literal["brutal_kill"] = 5.0
+    task: Task[T], timeout: float | Literal["brutal_kill"] | None = 5.0
 ) -> Done[T] | Exited | None:
     """Unlink and end a task: "shutdown", after ``timeout`` seconds "kill".
 
