@@ -59,6 +59,7 @@ _HOMES: dict[str, str] = {
     "ChildSpec": "otpy.behaviours.child_spec",
     "Supervisor": "otpy.behaviours.supervisor",
     "DynamicSupervisor": "otpy.behaviours.dynamic_supervisor",
+    "PartitionSupervisor": "otpy.behaviours.partition_supervisor",
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
@@ -71,6 +72,7 @@ _MODULES: dict[str, str] = {
     "gen_server": "otpy.behaviours.gen_server",
     "supervisor": "otpy.behaviours.supervisor",
     "dynamic_supervisor": "otpy.behaviours.dynamic_supervisor",
+    "partition_supervisor": "otpy.behaviours.partition_supervisor",
     "sys": "otpy.behaviours.sys",
     "aio": "otpy.bridges.aio",
     "global_": "otpy.cluster.global_",
@@ -79,12 +81,14 @@ _MODULES: dict[str, str] = {
 if TYPE_CHECKING:
     from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import partition_supervisor as partition_supervisor
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
     from otpy.behaviours.dynamic_supervisor import DynamicSupervisor as DynamicSupervisor
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
+    from otpy.behaviours.partition_supervisor import PartitionSupervisor as PartitionSupervisor
     from otpy.behaviours.results import IGNORE as IGNORE
     from otpy.behaviours.results import CallResult as CallResult
     from otpy.behaviours.results import InitResult as InitResult
