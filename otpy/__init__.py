@@ -63,6 +63,7 @@ _HOMES: dict[str, str] = {
     "TaskSupervisor": "otpy.behaviours.task_supervisor",
     **dict.fromkeys(("Done", "Exited"), "otpy.behaviours.results"),
     "DynamicSupervisor": "otpy.behaviours.dynamic_supervisor",
+    "PartitionSupervisor": "otpy.behaviours.partition_supervisor",
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
@@ -78,6 +79,7 @@ _MODULES: dict[str, str] = {
     "task_supervisor": "otpy.behaviours.task_supervisor",
     "supervisor": "otpy.behaviours.supervisor",
     "dynamic_supervisor": "otpy.behaviours.dynamic_supervisor",
+    "partition_supervisor": "otpy.behaviours.partition_supervisor",
     "sys": "otpy.behaviours.sys",
     "aio": "otpy.bridges.aio",
     "global_": "otpy.cluster.global_",
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from otpy.behaviours import agent as agent
     from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import partition_supervisor as partition_supervisor
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
     from otpy.behaviours import task as task
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.dynamic_supervisor import DynamicSupervisor as DynamicSupervisor
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
+    from otpy.behaviours.partition_supervisor import PartitionSupervisor as PartitionSupervisor
     from otpy.behaviours.results import IGNORE as IGNORE
     from otpy.behaviours.results import CallResult as CallResult
     from otpy.behaviours.results import Done as Done

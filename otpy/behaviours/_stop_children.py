@@ -91,6 +91,8 @@ class _Stopping:
                 return
             while patience and now() >= began + patience[0]:
                 self.kill(self.late[patience.pop(0)])
+            if not self.waiting:
+                return  # a kill can be over before it returns
             if self.seen == len(self.me.mailbox):
                 self.me.park(ANY, began + patience[0] if patience else None, self.seen)
 

@@ -60,7 +60,7 @@ class Supervisor(GenServer[Restarts], kernel=True):
         return ChildSpec(**{**base, **cls.child_options})
 
 
-class _Driver(GenServer[Restarts], kernel=True):
+class Driver(GenServer[Restarts], kernel=True):
     """The process behind a supervisor."""
 
     callback: type = Supervisor
@@ -192,7 +192,7 @@ class _Driver(GenServer[Restarts], kernel=True):
         return True, value
 
 
-class _GreenDriver(_Driver, green=True):
+class _GreenDriver(Driver, green=True):
     """The same beside its green children: no hop between threads for each start and stop."""
 
 
@@ -328,9 +328,9 @@ def plan(
             raise BadFlags(
                 ("not_a_supervisor", children), f"{children!r} is not a Supervisor class"
             )
-        driver = _GreenDriver if green or children.kind == "green" else _Driver
+        driver = _GreenDriver if green or children.kind == "green" else Driver
         return driver, (children, arg)
-    return _GreenDriver if green else _Driver, (None, init(children, **flags))
+    return _GreenDriver if green else Driver, (None, init(children, **flags))
 
 
 def _ask(supervisor: Dest, *request: Any) -> Any:

@@ -1,15 +1,22 @@
 """What waits, for coroutines: the functions of the same names, to ``await``.
 
-Those of ``gen_server``, ``process`` and ``node`` are here, those of ``supervisor``,
-``dynamic_supervisor``, ``sys``, ``agent``, ``task`` and ``task_supervisor`` in
-``aio.supervisor`` and so on. They work in async
+Those of ``gen_server``, ``process`` and ``node`` are here, those of the supervisors, of
+``sys``, ``agent`` and ``task`` in ``aio.supervisor``, ``aio.task`` and so on. They work in async
 processes and in any other coroutine: there each gets a process of its own, on the node of
 its surroundings, the default node, or ``node=``, for as long as it takes.
 ``async with aio.attached()`` makes the task one process for a whole block.
 """
 
 from otpy.behaviours.gen_server import cast
-from otpy.bridges.aio import agent, dynamic_supervisor, supervisor, sys, task, task_supervisor
+from otpy.bridges.aio import (
+    agent,
+    dynamic_supervisor,
+    partition_supervisor,
+    supervisor,
+    sys,
+    task,
+    task_supervisor,
+)
 from otpy.bridges.aio._nodes import connect, disconnect, ping, spawn, spawn_link, spawn_monitor
 from otpy.bridges.aio._processes import blocking, receive, sleep
 from otpy.bridges.aio._servers import call, multi_call, start, start_link, start_monitor, stop
@@ -25,6 +32,7 @@ __all__ = [
     "disconnect",
     "dynamic_supervisor",
     "multi_call",
+    "partition_supervisor",
     "ping",
     "receive",
     "sleep",
