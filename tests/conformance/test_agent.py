@@ -236,7 +236,7 @@ def test_agent_10_after_stop_there_is_nobody(run: Runner) -> None:
     run(body)
 
 
-def test_an_agent_tells_what_it_cannot_do(run: Runner) -> None:
+def test_agent_07_what_is_no_function_is_named(run: Runner) -> None:
     async def coroutine(state: int) -> int:
         return state
 

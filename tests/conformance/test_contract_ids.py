@@ -3,6 +3,7 @@
 from tests.conformance.contract import LINES, departures, named_tests
 
 BUILT = ("PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE")
+BUILT += ("AGENT", "TASK", "TSUP")
 
 
 def test_the_contract_is_whole() -> None:

@@ -332,7 +332,7 @@ def test_log_05_a_failed_task_tells_who_started_it_and_what_it_ran(
     assert capture_reports.records[-2].exc_info is not None
 
 
-def test_a_server_takes_the_result_of_its_task_as_a_message(node: Node) -> None:
+def test_task_01_a_server_takes_the_result_of_its_task_as_a_message(node: Node) -> None:
     server = gen_server.start(Server, ("tell", self_pid()))
     t = gen_server.call(server, lambda _, s: gen_server_task(s))
     assert process.receive(tuple, timeout=5) == ("info", (t.ref, 42))
@@ -346,7 +346,7 @@ def gen_server_task(state: Any) -> Any:
     return Reply(task.async_(lambda: 42), state)
 
 
-def test_an_async_function_runs_as_an_async_process(node: Node) -> None:
+def test_task_01_an_async_function_runs_as_an_async_process(node: Node) -> None:
     async def work(n: int) -> tuple[int, Any]:
         await aio.sleep(0.001)
         return n, process.info(self_pid(), "kind", "initial_call")
@@ -357,7 +357,7 @@ def test_an_async_function_runs_as_an_async_process(node: Node) -> None:
     assert told["initial_call"].endswith("<locals>.work")
 
 
-def test_a_task_tells_what_it_cannot_do(run: Runner) -> None:
+def test_task_07_a_bad_argument_is_named(run: Runner) -> None:
     def body() -> None:
         for start in (task.async_, task.start, task.start_link):
             with pytest.raises(BadArgument, match="expected a function"):

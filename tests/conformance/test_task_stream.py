@@ -310,7 +310,7 @@ def test_task_29_tasks_of_a_stream_name_the_consumer_as_their_caller(run: Runner
     run(body)
 
 
-def test_a_consumer_that_ends_takes_its_tasks_along(run: Runner) -> None:
+def test_task_25_a_consumer_that_ends_takes_its_tasks_along(run: Runner) -> None:
     def body() -> None:
         me = self_pid()
         kept: list[Any] = []
@@ -327,7 +327,7 @@ def test_a_consumer_that_ends_takes_its_tasks_along(run: Runner) -> None:
     run(body)
 
 
-def test_a_stream_dropped_elsewhere_is_stopped(run: Runner) -> None:
+def test_task_25_a_stream_dropped_elsewhere_is_stopped(run: Runner) -> None:
     """As by the garbage collector, which may work in any process."""
 
     def body() -> None:

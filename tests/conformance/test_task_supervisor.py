@@ -248,7 +248,7 @@ def test_tsup_09_a_stream_without_links_tells_of_failures(run: Runner) -> None:
     run(body)
 
 
-def test_a_task_whose_owner_is_gone_does_not_run(run: Runner) -> None:
+def test_tsup_01_a_task_whose_owner_is_gone_does_not_run(run: Runner) -> None:
     def body() -> None:
         boss = started(run)
         from otpy.behaviours import _task
@@ -268,7 +268,7 @@ def test_a_task_whose_owner_is_gone_does_not_run(run: Runner) -> None:
     run(body)
 
 
-def test_a_task_supervisor_is_a_child(run: Runner) -> None:
+def test_tsup_01_a_task_supervisor_is_a_child(run: Runner) -> None:
     spec = task_supervisor.child_spec(name="jobs", max_children=2)
     assert (spec.id, spec.type) == ("jobs", "supervisor")
     assert TaskSupervisor.child_spec(None).id is TaskSupervisor
