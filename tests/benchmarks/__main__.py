@@ -23,6 +23,7 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "remote_cast": remote.remote_cast,
     "idle": scale.idle,
     "hundred_k": scale.hundred_k,
+    "dynamic": scale.dynamic,
     "start_stop_among": scale.start_stop_among,
     "scheduler_held": scale.scheduler_held,
     "failover": cluster.failover,

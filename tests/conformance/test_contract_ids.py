@@ -2,8 +2,11 @@
 
 from tests.conformance.contract import LINES, departures, named_tests
 
-BUILT = ("PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE")
-BUILT += ("AGENT", "TASK", "TSUP")
+BUILT = (
+    *("PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE"),
+    *("DSUP", "PSUP"),
+    *("AGENT", "TASK", "TSUP"),
+)
 
 
 def test_the_contract_is_whole() -> None:
