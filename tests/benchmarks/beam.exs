@@ -48,6 +48,24 @@ defmodule Bench do
     end)
   end
 
+  def work("async_await", n) do
+    timed(n, fn -> Enum.each(1..n, fn i -> ^i = Task.await(Task.async(fn -> i end)) end) end)
+  end
+
+  def work("stream_2", n), do: stream(n, 2)
+  def work("stream_100", n), do: stream(n, 100)
+
+  def work("agent_update", n) do
+    {:ok, pid} = Agent.start_link(fn -> 0 end)
+    timed(n, fn -> Enum.each(1..n, fn _ -> Agent.update(pid, &(&1 + 1)) end) end)
+  end
+
+  def stream(n, at_once) do
+    timed(n, fn ->
+      Enum.each(Task.async_stream(1..n, & &1, max_concurrency: at_once), fn {:ok, _} -> :ok end)
+    end)
+  end
+
   def calls(pid, n), do: timed(n, fn -> Enum.each(1..n, fn _ -> GenServer.call(pid, :get) end) end)
 
   def casts(pid, n) do
