@@ -46,7 +46,7 @@ class Cache(GenServer[Entries], green=True):
         return gen_server.start_link(cls, None, name=name)
 
     def init(self, arg: None) -> Any:
-        return Ok({})
+        return Ok(Entries())
 
     def handle_call(self, request: Any, from_: From, entries: Entries) -> CallResult[Entries]:
         match request:

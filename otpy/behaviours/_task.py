@@ -21,6 +21,7 @@ from otpy.terms.reasons import SHUTDOWN, Crash, is_shutdown
 from otpy.terms.signals import ExitSignal
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 LOG = logging.getLogger("otpy.task")
 PATIENCE = 5.0  # seconds a supervised task waits for its owner, as in OTP
 
@@ -34,7 +35,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Task(Generic[T]):
+class Task(Generic[T_co]):
     """A task that was started by ``async_``: who owns it, its process, its reference.
 
     The reply comes to ``owner`` as the message ``(ref, result)``; ``function`` is the text

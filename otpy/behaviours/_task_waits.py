@@ -16,7 +16,7 @@ from otpy.runtime.process import check_seconds
 from otpy.terms.errors import BadArgument, CallExit, CallTimeout, ReceiveTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Ref
-from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, SHUTDOWN
+from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, SHUTDOWN, is_tuple
 
 T = TypeVar("T")
 NOTHING: Final[Any] = object()
@@ -53,7 +53,7 @@ def _of(ref: Ref) -> Callable[[Any], bool]:
     """Whether a message is the reply or the end of the task with that reference."""
 
     def check(item: Any) -> bool:
-        if type(item) is tuple:
+        if is_tuple(item):
             return len(item) == 2 and type(item[0]) is Ref and item[0] == ref
         return type(item) is Down and item.ref == ref
 
@@ -62,7 +62,7 @@ def _of(ref: Ref) -> Callable[[Any], bool]:
 
 def _of_any(refs: dict[Ref, int]) -> Callable[[Any], bool]:
     def check(item: Any) -> bool:
-        if type(item) is tuple:
+        if is_tuple(item):
             return len(item) == 2 and type(item[0]) is Ref and item[0] in refs
         return type(item) is Down and item.ref in refs
 

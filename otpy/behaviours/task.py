@@ -10,8 +10,8 @@ What ``yield_``, ``shutdown``, ``ignore`` and ``async_stream`` give: ``Done(valu
 ``WouldBlockLoop`` in a coroutine: there it is ``await aio.task.await_(...)``.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Literal, TypeVar, overload
 
 from otpy.behaviours import _task, _task_waits
 from otpy.behaviours._task import Task
@@ -26,7 +26,11 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 
-def async_(fn: Callable[..., T], *args: Any, green: bool = False) -> Task[T]:
+@overload
+def async_(fn: Callable[..., Coroutine[Any, Any, T]], *args: Any, green: bool = ...) -> Task[T]: ...
+@overload
+def async_(fn: Callable[..., T], *args: Any, green: bool = ...) -> Task[T]: ...
+def async_(fn: Callable[..., Any], *args: Any, green: bool = False) -> Task[Any]:
     """Start ``fn(*args)``, linked to the caller, who owns the task and its result.
 
     If it fails, the caller ends with its reason unless it traps exits.

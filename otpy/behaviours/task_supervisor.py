@@ -6,8 +6,8 @@ functions of ``task``. What waits raises ``WouldBlockLoop`` in a coroutine: ther
 ``await aio.task_supervisor.async_(...)``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar, cast
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Literal, TypeVar, cast, overload
 
 from otpy.behaviours import _task, dynamic_supervisor
 from otpy.behaviours._task import Origin, Task, adopt, check_function, origin
@@ -160,13 +160,29 @@ def _async(
     return _begin(me, supervisor, child, fn, link, FULL)
 
 
+@overload
+def async_(
+    supervisor: Dest,
+    fn: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+@overload
 def async_(
     supervisor: Dest,
     fn: Callable[..., T],
     *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+def async_(
+    supervisor: Dest,
+    fn: Callable[..., Any],
+    *args: Any,
     shutdown: Shutdown = PATIENCE,
     green: bool = False,
-) -> Task[T]:
+) -> Task[Any]:
     """As ``task.async_``, as a temporary child of ``supervisor``: linked to it and to the caller.
 
     ``shutdown``: seconds that the task has when the supervisor stops, "brutal_kill" or "infinity".
@@ -176,13 +192,29 @@ def async_(
     return _async("async_", supervisor, fn, args, True, shutdown, green)
 
 
+@overload
+def async_nolink(
+    supervisor: Dest,
+    fn: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+@overload
 def async_nolink(
     supervisor: Dest,
     fn: Callable[..., T],
     *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+def async_nolink(
+    supervisor: Dest,
+    fn: Callable[..., Any],
+    *args: Any,
     shutdown: Shutdown = PATIENCE,
     green: bool = False,
-) -> Task[T]:
+) -> Task[Any]:
     """As ``async_``, without a link to the caller: if the task fails it gets a ``Down`` only.
 
     ``Task.Supervisor.async_nolink``.

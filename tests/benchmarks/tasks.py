@@ -84,9 +84,9 @@ ROWS = {
     "agent_update": _rows(_updates),
 }
 REACHES = {
-    "async_await": Reach(">= 15,000/s", 1 / 15_000),
-    "stream_2": Reach(">= 8,000/s", 1 / 8_000),
-    "stream_100": Reach(">= 15,000/s", 1 / 15_000),
+    "async_await": Reach("<= 15 x BEAM", 15.0, "BEAM"),
+    "stream_2": Reach("<= 12 x BEAM", 12.0, "BEAM"),
+    "stream_100": Reach("<= 10 x BEAM", 10.0, "BEAM"),
     "agent_update": Reach("<= 4 x BEAM", 4.0, "BEAM"),
 }
 

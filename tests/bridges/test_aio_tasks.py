@@ -1,5 +1,9 @@
 """Agents, tasks and their supervisors in coroutines."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+# The lambdas are work of any kind: their parameters have no type.
+
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -43,7 +47,7 @@ def left_of(pid: Pid) -> Any:
     return process.info(pid, "links", "messages", "monitors")
 
 
-NOTHING = {"links": [], "messages": [], "monitors": []}
+NOTHING: dict[str, Any] = {"links": [], "messages": [], "monitors": []}
 
 
 def test_a_coroutine_awaits_tasks_of_every_kind(node: Node) -> None:
@@ -134,6 +138,11 @@ def test_a_stream_that_is_left_early_stops_its_tasks(node: Node, how: str) -> No
     run(main)
 
 
+async def too_many(boss: Pid) -> None:
+    for _ in range(4):
+        await aio.task_supervisor.start_child(boss, stuck)
+
+
 def test_a_coroutine_has_supervised_tasks(node: Node) -> None:
     async def main() -> None:
         boss = await aio.task_supervisor.start_link(max_children=3)
@@ -150,8 +159,7 @@ def test_a_coroutine_has_supervised_tasks(node: Node) -> None:
         assert pid in await aio.task_supervisor.children(boss)
         await aio.task_supervisor.terminate_child(boss, pid)
         with pytest.raises(ChildError, match="reached the maximum number of tasks"):
-            for _ in range(4):
-                await aio.task_supervisor.start_child(boss, stuck)
+            await too_many(boss)
         await aio.task_supervisor.stop(boss)
 
     run(main)

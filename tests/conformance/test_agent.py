@@ -1,6 +1,7 @@
 """Agents (AGENT): a state in a process, and functions that run there."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
 # The lambdas work on any state: their parameters have no type.
 
 from typing import Any
@@ -242,7 +243,7 @@ def test_agent_07_what_is_no_function_is_named(run: Runner) -> None:
 
     def body() -> None:
         pid = started(run)
-        with pytest.raises(BadArgument, match="agent.get\\(5\\): expected a function"):
+        with pytest.raises(BadArgument, match=r"agent.get\(5\): expected a function"):
             agent.get(pid, 5)  # type: ignore[arg-type]
         with pytest.raises(BadArgument, match="awaits none"):
             agent.update(pid, coroutine)

@@ -1,6 +1,7 @@
 """Tasks (TASK): async_ and await_, callers and ancestors, start, child specs, reports."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
 # The lambdas are work of any kind: their parameters have no type.
 
 from typing import Any
@@ -359,7 +360,8 @@ def test_task_01_an_async_function_runs_as_an_async_process(node: Node) -> None:
 
 def test_task_07_a_bad_argument_is_named(run: Runner) -> None:
     def body() -> None:
-        for start in (task.async_, task.start, task.start_link):
+        starts: list[Any] = [task.async_, task.start, task.start_link]
+        for start in starts:
             with pytest.raises(BadArgument, match="expected a function"):
                 start(5)
         t = task.completed(1)

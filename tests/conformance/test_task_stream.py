@@ -1,6 +1,7 @@
 """Tasks (TASK): async_stream."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
 # The lambdas are work of any kind: their parameters have no type.
 
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from otpy import (
 )
 from tests.conformance.conftest import Runner, until
 from tests.conformance.tasks import clean, raises, reason_of, stuck, trapping
+from tests.conformance.waiting import gone
 
 
 def stream(run: Runner, inputs: Any, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -63,7 +65,7 @@ def test_task_21_results_come_in_the_order_of_the_items(run: Runner) -> None:
                 come[item] = pid
             for item in (2, 0, 1):
                 process.send(come[item], f"result {item}")
-                until(lambda item=item: not process.alive(come[item]))
+                gone(come[item])
 
         boss = process.spawn(director, green=run.green)
         taken = stream(run, range(3), tells(boss), max_concurrency=3, ordered=ordered)
@@ -236,7 +238,7 @@ def test_task_25_who_stops_early_leaves_nothing(run: Runner, how: str) -> None:
         stop_early(inputs(), work)
         left = process.info(me, "links", "monitors")
         assert left == {"links": [], "monitors": []}
-        workers = []
+        workers: list[Pid] = []
         while process.info(me, "message_queue_len") != {"message_queue_len": 0}:
             workers.append(next_worker()[1])
         assert not any(process.alive(pid) for pid in workers)
@@ -281,8 +283,8 @@ def test_task_28_a_stream_is_consumed_by_whoever_begins(run: Runner) -> None:
         me = self_pid()
         results = stream(run, range(3), lambda n: n)
         inside = task.async_(lambda: (self_pid(), next(results)), green=run.green)
+        assert task.await_(inside)[1] == Done(0)
         with pytest.raises(BadArgument, match="is being consumed by"):
-            assert task.await_(inside)[1] == Done(0)
             next(results)
         both = zip(stream(run, range(3), str), stream(run, "abc", str), strict=True)
         assert [(a.value, b.value) for a, b in both] == [("0", "a"), ("1", "b"), ("2", "c")]

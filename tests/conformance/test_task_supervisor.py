@@ -1,6 +1,7 @@
 """Supervised tasks (TSUP)."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
 # The lambdas are work of any kind: their parameters have no type.
 
 from typing import Any
@@ -206,7 +207,7 @@ def test_tsup_07_a_task_has_its_own_time_to_stop(run: Runner) -> None:
                 assert process.receive(tuple, timeout=5) == ("asked", "shutdown")
         nothing_more()
         with pytest.raises(BadArgument, match="shutdown='soon'"):
-            task_supervisor.async_(boss, stuck, shutdown="soon")  # type: ignore[arg-type]
+            task_supervisor.async_(boss, stuck, shutdown="soon")  # type: ignore[call-overload]
         stopped(boss)
 
     run(body)

@@ -1,6 +1,7 @@
 """Tasks (TASK): yield_, yield_many, shutdown, ignore."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
 # The lambdas are work of any kind: their parameters have no type.
 
 from typing import Any
@@ -97,17 +98,18 @@ def test_task_14_shutdown_gives_a_result_that_came_before(run: Runner) -> None:
     """shutdown: reply in mailbox wins -> {:ok,v} whatever the DOWN reason."""
 
     def body() -> None:
-        for how in (5.0, "brutal_kill"):
-            assert task.shutdown(ended(run, lambda: 1), how) == Done(1)  # type: ignore[arg-type]
+        hows: tuple[Any, ...] = (5.0, "brutal_kill")
+        for how in hows:
+            assert task.shutdown(ended(run, lambda: 1), how) == Done(1)
 
             def replies_first(ref_to: Any) -> None:
                 process.send(ref_to, (process.receive(), "early"))
                 process.exit("late")
 
-            t = task.async_(replies_first, self_pid(), green=run.green)
+            t: Task[Any] = task.async_(replies_first, self_pid(), green=run.green)
             process.send(t.pid, t.ref)  # type: ignore[arg-type]
             gone(t.pid)
-            assert task.shutdown(t, how) == Done("early")  # type: ignore[arg-type]
+            assert task.shutdown(t, how) == Done("early")
         no_exits()
         clean()
 
@@ -157,7 +159,7 @@ def test_task_15_shutdown_waits_for_a_task_that_cleans_up(run: Runner) -> None:
 
 
 def test_task_16_shutdown_tells_how_a_task_had_ended(run: Runner) -> None:
-    """crashed earlier -> {:exit,r}; normal exit without reply -> {:exit,:normal}; :shutdown -> nil."""
+    """crashed earlier -> {:exit,r}; normal without reply -> {:exit,:normal}; :shutdown -> nil."""
 
     def body() -> None:
         assert task.shutdown(ended(run, raises)) == Exited(Crash("RuntimeError", "oops"))

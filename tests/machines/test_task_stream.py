@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from otpy.machines.task_stream import Window
 
 
-@given(st.integers(1, 5), st.booleans(), st.integers(0, 20), st.randoms(use_true_random=False))
+@given(st.integers(1, 5), st.booleans(), st.integers(0, 20), st.randoms())
 def test_every_input_is_taken_in_time_and_given_once(
     most: int,
     ordered: bool,

@@ -4,8 +4,8 @@ A task has an owner: a coroutine that is no process becomes one with ``async_``,
 stream, until its asyncio task ends.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Literal, TypeVar, overload
 
 from otpy.behaviours import _task, _task_waits
 from otpy.behaviours import task as plain
@@ -38,9 +38,20 @@ async def _run(steps: Steps[T]) -> T:
                 got = NOTHING
 
 
+@overload
 def async_(
-    fn: Callable[..., T], *args: Any, green: bool = False, node: Node | None = None
-) -> Task[T]:
+    fn: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    green: bool = ...,
+    node: Node | None = ...,
+) -> Task[T]: ...
+@overload
+def async_(
+    fn: Callable[..., T], *args: Any, green: bool = ..., node: Node | None = ...
+) -> Task[T]: ...
+def async_(
+    fn: Callable[..., Any], *args: Any, green: bool = False, node: Node | None = None
+) -> Task[Any]:
     """Start ``fn(*args)`` as a task of this coroutine's process; to be awaited with ``await_``."""
     _task.check_function("task.async_", fn)
     me = _process.lasting(node)

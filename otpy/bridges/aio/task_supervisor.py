@@ -4,8 +4,8 @@ Each function raises what that of the same name raises. The tasks belong to the 
 process, as those of ``aio.task``.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar, overload
 
 from otpy.behaviours import task_supervisor as plain
 from otpy.behaviours._task import Task, origin
@@ -63,24 +63,56 @@ async def _async(
     return plain.adopted(me, await _start(supervisor, child), fn, link)
 
 
+@overload
+async def async_(
+    supervisor: Dest,
+    fn: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+@overload
 async def async_(
     supervisor: Dest,
     fn: Callable[..., T],
     *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+async def async_(
+    supervisor: Dest,
+    fn: Callable[..., Any],
+    *args: Any,
     shutdown: Shutdown = plain.PATIENCE,
     green: bool = False,
-) -> Task[T]:
+) -> Task[Any]:
     """Start a task of this coroutine under a supervisor, linked to both."""
     return await _async("async_", supervisor, fn, args, True, shutdown, green)
 
 
+@overload
+async def async_nolink(
+    supervisor: Dest,
+    fn: Callable[..., Coroutine[Any, Any, T]],
+    *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+@overload
 async def async_nolink(
     supervisor: Dest,
     fn: Callable[..., T],
     *args: Any,
+    shutdown: Shutdown = ...,
+    green: bool = ...,
+) -> Task[T]: ...
+async def async_nolink(
+    supervisor: Dest,
+    fn: Callable[..., Any],
+    *args: Any,
     shutdown: Shutdown = plain.PATIENCE,
     green: bool = False,
-) -> Task[T]:
+) -> Task[Any]:
     """As ``async_``, without a link to this coroutine."""
     return await _async("async_nolink", supervisor, fn, args, False, shutdown, green)
 
