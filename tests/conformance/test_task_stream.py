@@ -19,6 +19,7 @@ from otpy import (
     Exit,
     Exited,
     Pid,
+    ReceiveTimeout,
     Ref,
     process,
     self_pid,
@@ -312,12 +313,14 @@ def test_task_29_tasks_of_a_stream_name_the_consumer_as_their_caller(run: Runner
     run(body)
 
 
-def test_task_25_a_consumer_that_ends_takes_its_tasks_along(run: Runner) -> None:
+@pytest.mark.parametrize("traps", [False, True])
+def test_task_25_a_consumer_that_ends_takes_its_tasks_along(run: Runner, traps: bool) -> None:
     def body() -> None:
         me = self_pid()
         kept: list[Any] = []
 
         def consume() -> None:
+            process.flag(trap_exit=traps)
             taken = stream(run, count(), lambda n: tells(me)(n) if n else n, max_concurrency=2)
             kept.append(taken)  # so that only the consumer's end can stop it
             next(taken)
@@ -339,8 +342,11 @@ def test_task_25_a_stream_dropped_elsewhere_is_stopped(run: Runner) -> None:
         _, worker = next_worker()
         box = [taken]
         del taken
-        task.await_(task.async_(box.clear, green=run.green))
+        boss = process.spawn(box.clear, green=run.green)
+        gone(boss)
         until(lambda: not process.alive(worker))
         until(lambda: process.info(me, "links") == {"links": []})
+        with pytest.raises(ReceiveTimeout):
+            process.receive(Exit, timeout=0)
 
-    run(body)
+    run(trapping(body))

@@ -1,5 +1,7 @@
 """The window of a stream: rules of ``machines/task_stream.py`` on any sequence of events."""
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ def test_every_input_is_taken_in_time_and_given_once(
     most: int,
     ordered: bool,
     inputs: int,
-    draw: "st.random.Random",  # type: ignore[name-defined]
+    draw: Random,
 ) -> None:
     window = Window(most, ordered)
     running: list[int] = []
