@@ -15,7 +15,7 @@ from otpy.terms.messages import Down, Exit
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
 
-AT_ONCE = 200  # children between two moments in which others may run
+AT_ONCE = 100  # children between two moments in which others may run
 
 
 def stop_children(children: Iterable[Child]) -> list[tuple[Child, Any]]:
@@ -58,11 +58,8 @@ class _Stopping:
                     if child.spec.patience:
                         self.late.setdefault(child.spec.patience, []).append(ref)
                     process.unlink(child.pid)
-            # Who had ended just before: its exit has the reason, and came before this.
-            self.look()
-            for child in part:
-                if not child.restarting and child.pid not in self.faster:
                     process.exit(child.pid, KILL if child.spec.patience == 0.0 else SHUTDOWN)
+            self.look()  # in parts too, so that none takes long
 
     def find(self) -> None:
         """See whether a child has ended already; only then its exit must be looked for."""

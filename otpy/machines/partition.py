@@ -6,7 +6,7 @@ partition; so 1, 1.0 and True do.
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 from zlib import crc32
 
 import msgspec
@@ -65,8 +65,8 @@ def _write_parts(key: object, parts: list[bytes]) -> None:
     if is_tuple(key):
         items: list[Any] = list(key)
         kind = b"t"
-    elif isinstance(key, frozenset):
-        found = sorted(stable_bytes(item) for item in key)
+    elif _is_frozenset(key):
+        found = sorted(map(stable_bytes, key))
         _sized(b"S", b"".join(found), parts)
         return
     elif type(key).__hash__ is not None and is_dataclass(key):
@@ -83,6 +83,10 @@ def _write_parts(key: object, parts: list[bytes]) -> None:
     parts.append(kind + str(len(items)).encode() + b":")
     for item in items:
         _write(item, parts)
+
+
+def _is_frozenset(value: object) -> TypeGuard[frozenset[Any]]:
+    return isinstance(value, frozenset)
 
 
 def _sized(kind: bytes, data: bytes, parts: list[bytes]) -> None:

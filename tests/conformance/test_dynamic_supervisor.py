@@ -1,5 +1,6 @@
 """Dynamic supervisors (DSUP): starting and stopping children, and what may be asked."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,23 +47,23 @@ def test_dsup_01_start_child_gives_what_the_start_function_gives(run: Runner) ->
     {:error,V}."""
 
     def body() -> None:
-        def begin(result: Any) -> Any:
-            return result(process.spawn_link(wait, green=run.green)) if callable(result) else result
+        def begin() -> Pid:
+            return process.spawn_link(wait, green=run.green)
 
-        def child(result: Any) -> ChildSpec:
-            return ChildSpec("x", (begin, (result,)))
+        def child(result: Callable[[], Any]) -> ChildSpec:
+            return ChildSpec("x", (result, ()))
 
         boss = start()
-        plain = dynamic_supervisor.start_child(boss, child(lambda pid: pid))
-        with_info = dynamic_supervisor.start_child(boss, child(lambda pid: (pid, "info")))
+        plain = dynamic_supervisor.start_child(boss, child(begin))
+        with_info = dynamic_supervisor.start_child(boss, child(lambda: (begin(), "info")))
         assert isinstance(plain, Pid)
         assert with_info[1] == "info"
-        assert dynamic_supervisor.start_child(boss, child(IGNORE)) is None
+        assert dynamic_supervisor.start_child(boss, child(lambda: IGNORE)) is None
         with pytest.raises(StartError) as failed:
             dynamic_supervisor.start_child(boss, gated(run, "x", lambda: Stop("found")))
         assert failed.value.reason == "found"
         with pytest.raises(StartError) as failed:
-            dynamic_supervisor.start_child(boss, child("unknown"))
+            dynamic_supervisor.start_child(boss, child(lambda: "unknown"))
         assert failed.value.reason == "unknown"
         assert sorted(running(boss)) == sorted([plain, with_info[0]])
         dynamic_supervisor.stop(boss)
@@ -316,11 +317,18 @@ def test_dsup_15_wrong_flags_are_named(flags: dict[str, Any], reason: Any) -> No
         assert wrong.value.reason == ("supervisor_data", reason)
 
 
+FLAGS: dict[Any, dict[str, Any]] = {
+    "plain": {},
+    "wrong": {"max_children": -1},
+    "none": {"max_children": 0},
+}
+
+
 class Workers(DynamicSupervisor):
-    """Has the flags it is given."""
+    """Has the flags it is named, or returns what it is given."""
 
     def init(self, arg: Any) -> Any:
-        return dynamic_supervisor.init(**arg) if isinstance(arg, dict) else arg
+        return dynamic_supervisor.init(**FLAGS[arg]) if arg in FLAGS else arg
 
 
 def test_dsup_15_what_init_of_a_class_may_return(run: Runner, capture_reports: Reports) -> None:
@@ -335,9 +343,9 @@ def test_dsup_15_what_init_of_a_class_may_return(run: Runner, capture_reports: R
             dynamic_supervisor.start_link(Workers, IGNORE)
         assert failed.value.reason == "ignore"
         with pytest.raises(StartError) as failed:
-            dynamic_supervisor.start_link(Workers, {"max_children": -1})
+            dynamic_supervisor.start_link(Workers, "wrong")
         assert failed.value.reason.type == "otpy.terms.errors.BadFlags"
-        boss = dynamic_supervisor.start_link(Workers, {"max_children": 0})
+        boss = dynamic_supervisor.start_link(Workers, "none")
         with pytest.raises(ChildError, match="max_children"):
             dynamic_supervisor.start_child(boss, specs(run, "a")[0])
         dynamic_supervisor.stop(boss)
@@ -352,7 +360,7 @@ def test_dsup_15_a_class_has_its_flags_from_its_init(run: Runner) -> None:
 
     def body() -> None:
         with pytest.raises(BadFlags, match=r"Workers.init gives the flags"):
-            dynamic_supervisor.start_link(Workers, {}, max_children=3)
+            dynamic_supervisor.start_link(Workers, "plain", max_children=3)
         with pytest.raises(BadFlags, match="not a DynamicSupervisor class"):
             dynamic_supervisor.start_link(Child)  # type: ignore[arg-type]
 
@@ -366,7 +374,7 @@ def test_dsup_16_as_a_child_its_name_is_its_id(run: Runner) -> None:
         via = Via(Book(), "x")
         assert dynamic_supervisor.child_spec(name=via).id == via
         assert dynamic_supervisor.child_spec({"name": "a"}).id == "a"
-        assert Workers.child_spec({}).id is Workers
+        assert Workers.child_spec("plain").id is Workers
         children = [(DynamicSupervisor, {"name": "a", "max_children": 0}), DynamicSupervisor]
         boss = supervisor.start_link(children, strategy="one_for_one")
         rows = supervisor.which_children(boss)
@@ -399,8 +407,8 @@ def test_dsup_18_reports_name_the_class_that_began_it(
     """initial_call same as Supervisor: the callback class's init."""
 
     def body() -> None:
-        for module, arg in ((None, None), (Workers, {})):
-            boss = dynamic_supervisor.start_link(module, arg)
+        for module in (None, Workers):
+            boss = dynamic_supervisor.start_link(module, "plain")
             info = process.info(boss, "initial_call")
             assert info is not None
             assert info["initial_call"].endswith(f".{(module or DynamicSupervisor).__name__}.init")
@@ -438,7 +446,7 @@ def test_dsup_01_a_green_one_does_the_same(run: Runner) -> None:
         pass
 
     def body() -> None:
-        for boss in (start(green=True), dynamic_supervisor.start_link(Green, {})):
+        for boss in (start(green=True), dynamic_supervisor.start_link(Green, "plain")):
             child = supervisor.child_spec((GreenChild, (self_pid(), "a")))
             pid = dynamic_supervisor.start_child(boss, child)
             assert running(boss) == [pid]

@@ -258,6 +258,10 @@ def test_psup_08_a_supervisor_that_is_not_there(run: Runner) -> None:
     run(body)
 
 
+def no_list(args: list[Any], partition: int) -> Any:
+    return "no"
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -265,7 +269,7 @@ def test_psup_08_a_supervisor_that_is_not_there(run: Runner) -> None:
         ({"partitions": 0}, "partitions=0; expected an int of at least 1"),
         ({"partitions": "2"}, "partitions='2'; expected an int"),
         ({"with_arguments": 1}, "with_arguments=1; expected a function of two arguments"),
-        ({"with_arguments": lambda args, _: "no"}, "returned 'no'; expected a list"),
+        ({"with_arguments": no_list}, "returned 'no'; expected a list"),
         ({"child_spec": 3}, "3 is not a child"),
         ({"strategy": "foo"}, "'foo': expected one of one_for_one"),
     ],

@@ -163,6 +163,7 @@ def named(number: int) -> Pid:
 
 def happen(to: Otp | Driven, event: Event, now: float) -> None:
     """One event; those that find nobody to happen to do not happen."""
+    number: int
     running = [pid for pid, row in to.rows.items() if row[1] == "running"]
     everyone = list(to.rows)
     match event:
