@@ -58,6 +58,12 @@ _HOMES: dict[str, str] = {
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
     "Supervisor": "otpy.behaviours.supervisor",
+    "Agent": "otpy.behaviours.agent",
+    "Task": "otpy.behaviours._task",
+    "TaskSupervisor": "otpy.behaviours.task_supervisor",
+    **dict.fromkeys(("Done", "Exited"), "otpy.behaviours.results"),
+    "DynamicSupervisor": "otpy.behaviours.dynamic_supervisor",
+    "PartitionSupervisor": "otpy.behaviours.partition_supervisor",
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
@@ -68,7 +74,12 @@ _MODULES: dict[str, str] = {
     "process": "otpy.runtime.process",
     "node": "otpy.runtime.nodes",
     "gen_server": "otpy.behaviours.gen_server",
+    "agent": "otpy.behaviours.agent",
+    "task": "otpy.behaviours.task",
+    "task_supervisor": "otpy.behaviours.task_supervisor",
     "supervisor": "otpy.behaviours.supervisor",
+    "dynamic_supervisor": "otpy.behaviours.dynamic_supervisor",
+    "partition_supervisor": "otpy.behaviours.partition_supervisor",
     "sys": "otpy.behaviours.sys",
     "aio": "otpy.bridges.aio",
     "asgi": "otpy.bridges.asgi",
@@ -76,14 +87,25 @@ _MODULES: dict[str, str] = {
 }
 
 if TYPE_CHECKING:
+    from otpy.behaviours import agent as agent
+    from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import partition_supervisor as partition_supervisor
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
+    from otpy.behaviours import task as task
+    from otpy.behaviours import task_supervisor as task_supervisor
+    from otpy.behaviours._task import Task as Task
+    from otpy.behaviours.agent import Agent as Agent
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
+    from otpy.behaviours.dynamic_supervisor import DynamicSupervisor as DynamicSupervisor
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
+    from otpy.behaviours.partition_supervisor import PartitionSupervisor as PartitionSupervisor
     from otpy.behaviours.results import IGNORE as IGNORE
     from otpy.behaviours.results import CallResult as CallResult
+    from otpy.behaviours.results import Done as Done
+    from otpy.behaviours.results import Exited as Exited
     from otpy.behaviours.results import InitResult as InitResult
     from otpy.behaviours.results import Next as Next
     from otpy.behaviours.results import NoReply as NoReply
@@ -91,6 +113,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.results import Reply as Reply
     from otpy.behaviours.results import Stop as Stop
     from otpy.behaviours.supervisor import Supervisor as Supervisor
+    from otpy.behaviours.task_supervisor import TaskSupervisor as TaskSupervisor
     from otpy.bridges import aio as aio
     from otpy.bridges import asgi as asgi
     from otpy.bridges.pykka_ import pykka_child as pykka_child

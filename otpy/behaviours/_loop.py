@@ -111,9 +111,8 @@ class Loop:
 
     @property
     def initial_call(self) -> str:
-        """What reports call the beginning of this process: its class's ``init``."""
-        cls = self.module.callback_class()
-        return f"{cls.__module__}.{cls.__qualname__}.init"
+        """What reports call the beginning of this process."""
+        return self.module.initial_call()
 
     # Start.
 

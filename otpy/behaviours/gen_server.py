@@ -121,6 +121,11 @@ class GenServer(Generic[S]):
         """The class whose ``init`` reports name as the initial call."""
         return type(self)
 
+    def initial_call(self) -> str:
+        """What reports and ``process.info`` name as the beginning: the class's ``init``."""
+        cls = self.callback_class()
+        return f"{cls.__module__}.{cls.__qualname__}.init"
+
     @classmethod
     def start_link(cls, arg: Any, /) -> Pid:
         """Start it without a name; override to give one."""

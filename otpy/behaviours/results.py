@@ -77,3 +77,15 @@ IGNORE: Final = Ignore()
 InitResult = Ok[S] | Ignore | Stop[Any]
 CallResult = Reply[S] | NoReply[S] | Stop[S]
 Next = NoReply[S] | Stop[S] | None
+
+
+class Done(msgspec.Struct, Generic[S], frozen=True, gc=False):
+    """A task has its result: ``{:ok, value}`` of ``yield_``, ``shutdown``, ``async_stream``."""
+
+    value: S
+
+
+class Exited(msgspec.Struct, frozen=True, gc=False):
+    """A task ended without a result: ``{:exit, reason}``."""
+
+    reason: Any

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from otpy.runtime.scheduler import Scheduler
     from otpy.runtime.tasks import TaskProcess
 
+OWN_MODULES = (  # those with a module of their own in aio
+    "agent",
+    "dynamic_supervisor",
+    "partition_supervisor",
+    "supervisor",
+    "sys",
+    "task",
+    "task_supervisor",
+)
 running_loop = asyncio._get_running_loop
 
 
@@ -117,6 +126,6 @@ def _instead_of(what: str) -> str:
         return f"await aio.blocking(global_.{doing}, ...)"
     if what == "process.await_coroutine":
         return "await and the coroutine itself"
-    if module in ("supervisor", "sys"):
+    if module in OWN_MODULES:
         return f"await aio.{what}(...)"
     return f"await aio.{function}(...)"

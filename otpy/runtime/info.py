@@ -38,6 +38,7 @@ INFO: dict[str, Callable[[Process], Any]] = {
     "kind": lambda proc: proc.kind,
     "dictionary": lambda proc: dict(proc.dictionary or {}),
     "ancestors": lambda proc: proc.ancestors,
+    "callers": lambda proc: proc.callers,
     "initial_call": initial_call,
 }
 

@@ -26,7 +26,12 @@ def initial_call(proc: "Process") -> str | None:
     """The user's function that a process began with; a behaviour's is its class's ``init``."""
     if proc.server is not None:
         return proc.server.initial_call
-    return function_name(proc.fn) if proc.fn is not None else None
+    return function_name(user_function(proc.fn)) if proc.fn is not None else None
+
+
+def user_function(fn: Any) -> Any:
+    """What a body that is otpy's own runs for the user; any other function as it is."""
+    return getattr(fn, "__wrapped__", fn)
 
 
 def shown_reason(reason: Any) -> str:

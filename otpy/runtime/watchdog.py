@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from otpy.runtime.interrupt import interrupter
+from otpy.runtime.reports import user_function
 from otpy.runtime.stacks import callback_of, frames_of, package_of, shown_stack
 from otpy.terms.errors import BadArgument
 from otpy.terms.reasons import GREEN_LIMIT
@@ -152,7 +153,7 @@ class Watchdog:
             "pid": proc.pid,
             "registered_name": proc.name,
             "class": cls,
-            "callback": callback_of(frames, cls, proc.fn),
+            "callback": callback_of(frames, cls, user_function(proc.fn)),
             "seconds": now - watch.since,
             "stack": shown_stack(frames),
         }
@@ -210,7 +211,7 @@ class Watchdog:
         if watch.held < watch.again:
             return LOOK
         limit = self.green_limit
-        package = package_of(_class_of(proc) or proc.fn)
+        package = package_of(_class_of(proc) or user_function(proc.fn))
         if watch.ended_by.strike(watch.turn, package, (GREEN_LIMIT, limit)):
             watch.struck += 1
             watch.ended_by.rest()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import beam, cluster, local, remote, scale, startup
+from tests.benchmarks import beam, cluster, local, remote, scale, startup, tasks
 from tests.benchmarks.plan import FULL, QUICK, Plan
 from tests.benchmarks.table import Figure, document, head, line
 
@@ -19,10 +19,12 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "cast": local.cast,
     "start_stop": local.start_stop,
     "hogs": local.beside_hogs,
+    "tasks": tasks.tasks,
     "remote_call": remote.remote_call,
     "remote_cast": remote.remote_cast,
     "idle": scale.idle,
     "hundred_k": scale.hundred_k,
+    "dynamic": scale.dynamic,
     "start_stop_among": scale.start_stop_among,
     "scheduler_held": scale.scheduler_held,
     "failover": cluster.failover,

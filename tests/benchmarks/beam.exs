@@ -48,6 +48,24 @@ defmodule Bench do
     end)
   end
 
+  def work("async_await", n) do
+    timed(n, fn -> Enum.each(1..n, fn i -> ^i = Task.await(Task.async(fn -> i end)) end) end)
+  end
+
+  def work("stream_2", n), do: stream(n, 2)
+  def work("stream_100", n), do: stream(n, 100)
+
+  def work("agent_update", n) do
+    {:ok, pid} = Agent.start_link(fn -> 0 end)
+    timed(n, fn -> Enum.each(1..n, fn _ -> Agent.update(pid, &(&1 + 1)) end) end)
+  end
+
+  def stream(n, at_once) do
+    timed(n, fn ->
+      Enum.each(Task.async_stream(1..n, & &1, max_concurrency: at_once), fn {:ok, _} -> :ok end)
+    end)
+  end
+
   def calls(pid, n), do: timed(n, fn -> Enum.each(1..n, fn _ -> GenServer.call(pid, :get) end) end)
 
   def casts(pid, n) do
@@ -88,6 +106,17 @@ defmodule Bench do
     "[#{(up - began) / 1.0e6}, #{(down - up) / 1.0e6}]"
   end
 
+  def dynamic(n) do
+    {:ok, pid} = DynamicSupervisor.start_link(strategy: :one_for_one)
+    spec = %{id: :x, start: {GenServer, :start_link, [Counter, 0]}}
+    began = System.monotonic_time(:microsecond)
+    Enum.each(1..n, fn _ -> {:ok, _} = DynamicSupervisor.start_child(pid, spec) end)
+    up = System.monotonic_time(:microsecond)
+    DynamicSupervisor.stop(pid)
+    down = System.monotonic_time(:microsecond)
+    "[#{(up - began) / 1.0e6}, #{(down - up) / 1.0e6}]"
+  end
+
   def far(node) do
     node = String.to_atom(node)
     true = Node.connect(node)
@@ -109,6 +138,7 @@ defmodule Bench do
       {"among", [n, running]} -> among(n, running)
       {"idle", [n, depth]} -> idle(n, depth)
       {"children", [n]} -> children(n)
+      {"dynamic", [n]} -> dynamic(n)
       {row, [n, hogs]} -> with_hogs(hogs, fn -> work(row, n) end)
     end
   end

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.benchmarks import beam
+from tests.benchmarks import beam, tasks
 from tests.benchmarks.__main__ import ROWS
 from tests.benchmarks.plan import TINY
 from tests.benchmarks.table import Reach, document, figures, head, judge, line
@@ -32,11 +32,12 @@ def test_the_table_tells_ratios_and_what_was_reached() -> None:
 @pytest.mark.skipif(bool(beam.missing()), reason=beam.missing())
 def test_the_beam_answers_every_command() -> None:
     with beam.alone() as node:
-        for row in ("call", "cast", "start_stop"):
+        for row in ("call", "cast", "start_stop", *tasks.ROWS):
             assert node.ask(f"{row} 50 1") > 0
         assert node.ask("among 50 10") > 0
         assert node.ask("idle 2000 60") > 0
         assert len(node.ask("children 10")) == 2
+        assert len(node.ask("dynamic 10")) == 2
     with beam.pair() as (here, there):
         assert here.ask(f"remote_call 10 {there}") > 0
         assert here.ask(f"remote_cast 10 {there}") > 0
