@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _ERRORS = (
     "AddressInUse",
+    "AlreadyRegistered",
     "AlreadyStarted",
     "BadArgument",
     "BadChildSpec",
@@ -70,12 +71,14 @@ _MODULES: dict[str, str] = {
     "gen_server": "otpy.behaviours.gen_server",
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
+    "registry": "otpy.behaviours.registry",
     "aio": "otpy.bridges.aio",
     "global_": "otpy.cluster.global_",
 }
 
 if TYPE_CHECKING:
     from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import registry as registry
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
@@ -105,6 +108,7 @@ if TYPE_CHECKING:
     from otpy.runtime.units import minutes as minutes
     from otpy.runtime.units import seconds as seconds
     from otpy.terms.errors import AddressInUse as AddressInUse
+    from otpy.terms.errors import AlreadyRegistered as AlreadyRegistered
     from otpy.terms.errors import AlreadyStarted as AlreadyStarted
     from otpy.terms.errors import BadArgument as BadArgument
     from otpy.terms.errors import BadChildSpec as BadChildSpec
