@@ -89,11 +89,12 @@ class Keeper(GenServer[Partition], kernel=True):
             case Exit(pid, _) | ("$forget", Pid() as pid):
                 # It may be an exit signal that somebody sent to a keeper by hand.
                 if pid not in current().node.procs:
-                    self._forget(pid, state)
+                    self.forget(pid, state)
             case _:
                 super().handle_info(message, state)
 
-    def _forget(self, pid: Pid, state: Partition) -> None:
+    def forget(self, pid: Pid, state: Partition) -> None:
+        """Remove what a dead process has: some of it, and soon the rest."""
         with state.lock:
             more = state.entries.forget(pid, AT_ONCE)
         if more:

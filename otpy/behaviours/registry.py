@@ -284,13 +284,13 @@ def dispatch(
     """
     if not callable(fn):
         raise BadArgument(f"registry.dispatch: {fn!r}; expected a function of a list")
-    node, table = here(registry)
+    me = waiter("registry.dispatch") if parallel else current()
+    table, procs = find(me.node, registry), me.node.procs
     if parallel and table.kind == "duplicate" and len(table.partitions) > 1:
-        me = waiter("registry.dispatch")
-        _dispatch_apart(me, [part.entries.lookup(key, node.procs) for part in table.partitions], fn)
+        _dispatch_apart(me, [part.entries.lookup(key, procs) for part in table.partitions], fn)
         return
     for part in list(table.readable()):
-        entries = part.entries.lookup(key, node.procs)
+        entries = part.entries.lookup(key, procs)
         if entries:
             fn(entries)
 

@@ -107,10 +107,9 @@ def same(one: Any, other: Any) -> bool:
 
 def matches(pattern: Any, value: Any, bound: Bound) -> bool:
     """Whether a value matches; ``bound`` gets the variables' values."""
-    kind = type(pattern)
-    if kind is Anything:
+    if pattern is ANY:
         return True
-    if kind is Var:
+    if isinstance(pattern, Var):
         if pattern.name in bound:
             return same(bound[pattern.name], value)
         bound[pattern.name] = value
@@ -172,12 +171,12 @@ def _filled(body: Any, bound: Bound) -> Any:
     return body
 
 
-def _variables(pattern: Any) -> set[str]:
-    if type(pattern) is Var:
-        return {pattern.name}
+def _variables(pattern: Any) -> list[str]:
+    if isinstance(pattern, Var):
+        return [pattern.name]
     if is_tuple(pattern):
-        return set().union(*map(_variables, pattern))
-    return set()
+        return [name for part in pattern for name in _variables(part)]
+    return []
 
 
 def clauses(what: str, spec: Any, parts: int, width: int) -> list[Clause]:
@@ -199,7 +198,8 @@ def clauses(what: str, spec: Any, parts: int, width: int) -> list[Clause]:
         ):
             raise BadArgument(f"{wrong}; expected a pattern (key, pid, value) or ANY")
         body = clause[2] if parts == 3 else ANY
-        missing = sorted(_variables(body) - _variables(pattern))
+        bound = _variables(pattern)
+        missing = [name for name in _variables(body) if name not in bound]
         if missing:
             raise BadArgument(f"{wrong}; the pattern has no Var({missing[0]!r})")
         made.append(Clause(pattern, check_guards(guards), body))

@@ -37,11 +37,11 @@ class Entries(Protocol):
 class UniqueEntries:
     """Keys with one holder. The partitions of a registry share ``table``, and its lock."""
 
-    __slots__ = ("_owned", "table")
+    __slots__ = ("owned", "table")
 
     def __init__(self, table: dict[Any, Entry]) -> None:
         self.table = table
-        self._owned: dict[Pid, dict[Any, None]] = {}
+        self.owned: dict[Pid, dict[Any, None]] = {}
 
     def holder(self, key: Any, alive: Container[Pid]) -> Pid | None:
         """The live process that has the key."""
@@ -58,9 +58,9 @@ class UniqueEntries:
         if entry is not None:
             del self.table[kept]
         self.table[kept] = (pid, value)
-        owned = self._owned.get(pid)
+        owned = self.owned.get(pid)
         if owned is None:
-            self._owned[pid] = {kept: None}
+            self.owned[pid] = {kept: None}
         else:
             owned[kept] = None
         return None
@@ -79,15 +79,15 @@ class UniqueEntries:
         if entry is None or entry[0] != pid or (numbers is not None and not numbers):
             return False
         del self.table[kept]
-        owned = self._owned[pid]
+        owned = self.owned[pid]
         del owned[kept]
         if not owned:
-            del self._owned[pid]
+            del self.owned[pid]
         return True
 
     def forget(self, pid: Pid, limit: int) -> bool:
         """Remove at most ``limit`` keys of a dead process; whether it has more."""
-        owned = self._owned.get(pid)
+        owned = self.owned.get(pid)
         if owned is None:
             return False
         table = self.table
@@ -98,12 +98,12 @@ class UniqueEntries:
                 del table[kept]
         if owned:
             return True
-        del self._owned[pid]
+        del self.owned[pid]
         return False
 
     def has(self, pid: Pid) -> bool:
         """Whether ``pid`` has a key here."""
-        return pid in self._owned
+        return pid in self.owned
 
     def lookup(self, key: Any, alive: Container[Pid]) -> list[Entry]:
         """The live holder and its value."""
@@ -112,7 +112,7 @@ class UniqueEntries:
 
     def keys_of(self, pid: Pid) -> list[Any]:
         """The keys of a process, in the order of registration."""
-        return [given(kept) for kept in list(self._owned.get(pid, ()))]
+        return [given(kept) for kept in list(self.owned.get(pid, ()))]
 
     def held(self, key: Any, pid: Pid) -> list[tuple[int, Any]]:
         """The value that a process has under the key, with a number to ``drop`` it by."""
@@ -133,12 +133,12 @@ class UniqueEntries:
 class DuplicateEntries:
     """Keys with any number of entries, also of one process; all of a process stand together."""
 
-    __slots__ = ("_next", "_owned", "_size", "_table")
+    __slots__ = ("_next", "_size", "owned", "table")
 
     def __init__(self) -> None:
         self._next = count()
-        self._table: dict[Any, dict[int, Entry]] = {}
-        self._owned: dict[Pid, dict[Any, dict[int, None]]] = {}
+        self.table: dict[Any, dict[int, Entry]] = {}
+        self.owned: dict[Pid, dict[Any, dict[int, None]]] = {}
         self._size = 0
 
     def holder(self, key: Any, alive: Container[Pid]) -> Pid | None:
@@ -149,8 +149,8 @@ class DuplicateEntries:
         """One more entry."""
         kept = key if type(key) in PLAIN else exact(key)
         number = next(self._next)
-        self._owned.setdefault(pid, {}).setdefault(kept, {})[number] = None
-        self._table.setdefault(kept, {})[number] = (pid, value)
+        self.owned.setdefault(pid, {}).setdefault(kept, {})[number] = None
+        self.table.setdefault(kept, {})[number] = (pid, value)
         self._size += 1
         return None
 
@@ -160,59 +160,59 @@ class DuplicateEntries:
         ``numbers`` as ``held`` gave them.
         """
         kept = key if type(key) in PLAIN else exact(key)
-        owned = self._owned.get(pid)
+        owned = self.owned.get(pid)
         mine = owned.get(kept) if owned is not None else None
         if owned is None or mine is None:
             return False
-        entries = self._table[kept]
+        entries = self.table[kept]
         going = list(mine) if numbers is None else [number for number in numbers if number in mine]
         for number in going:
             del entries[number], mine[number]
         self._size -= len(going)
         if not entries:
-            del self._table[kept]
+            del self.table[kept]
         if mine:
             return False
         del owned[kept]
         if not owned:
-            del self._owned[pid]
+            del self.owned[pid]
         return True
 
     def forget(self, pid: Pid, limit: int) -> bool:
         """Remove at most ``limit`` entries of a dead process; whether it has more."""
-        owned = self._owned.get(pid)
+        owned = self.owned.get(pid)
         left = limit
         while owned and left > 0:
             kept, numbers = next(iter(owned.items()))
-            entries = self._table[kept]
+            entries = self.table[kept]
             going = list(islice(numbers, left))
             for number in going:
                 del entries[number], numbers[number]
             left -= len(going)
             self._size -= len(going)
             if not entries:
-                del self._table[kept]
+                del self.table[kept]
             if not numbers:
                 del owned[kept]
         if owned:
             return True
-        self._owned.pop(pid, None)
+        self.owned.pop(pid, None)
         return False
 
     def has(self, pid: Pid) -> bool:
         """Whether ``pid`` has an entry here."""
-        return pid in self._owned
+        return pid in self.owned
 
     def lookup(self, key: Any, alive: Container[Pid]) -> list[Entry]:
         """The entries of live processes, in the order of registration."""
-        entries = self._table.get(key if type(key) in PLAIN else exact(key))
+        entries = self.table.get(key if type(key) in PLAIN else exact(key))
         if entries is None:
             return []
         return [entry for entry in list(entries.values()) if entry[0] in alive]
 
     def keys_of(self, pid: Pid) -> list[Any]:
         """The keys of a process, each as often as it has entries."""
-        owned = self._owned.get(pid)
+        owned = self.owned.get(pid)
         if owned is None:
             return []
         return [given(kept) for kept, held in owned.copy().items() for _ in range(len(held))]
@@ -220,8 +220,8 @@ class DuplicateEntries:
     def held(self, key: Any, pid: Pid) -> list[tuple[int, Any]]:
         """The values that a process has under the key, each with a number to ``drop`` it by."""
         kept = exact(key)
-        numbers = self._owned.get(pid, {}).get(kept)
-        entries = self._table.get(kept)
+        numbers = self.owned.get(pid, {}).get(kept)
+        entries = self.table.get(kept)
         if numbers is None or entries is None:
             return []
         found = [(number, entries.get(number)) for number in list(numbers)]
@@ -229,7 +229,7 @@ class DuplicateEntries:
 
     def rows(self, alive: Container[Pid]) -> Iterator[Row]:
         """Key, pid and value of every entry of a live process."""
-        for kept, entries in self._table.copy().items():
+        for kept, entries in self.table.copy().items():
             key = given(kept)
             for pid, value in list(entries.values()):
                 if pid in alive:
