@@ -59,6 +59,8 @@ _HOMES: dict[str, str] = {
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
     "Supervisor": "otpy.behaviours.supervisor",
+    "DynamicSupervisor": "otpy.behaviours.dynamic_supervisor",
+    "PartitionSupervisor": "otpy.behaviours.partition_supervisor",
     **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
@@ -70,6 +72,8 @@ _MODULES: dict[str, str] = {
     "node": "otpy.runtime.nodes",
     "gen_server": "otpy.behaviours.gen_server",
     "supervisor": "otpy.behaviours.supervisor",
+    "dynamic_supervisor": "otpy.behaviours.dynamic_supervisor",
+    "partition_supervisor": "otpy.behaviours.partition_supervisor",
     "sys": "otpy.behaviours.sys",
     "registry": "otpy.behaviours.registry",
     "aio": "otpy.bridges.aio",
@@ -77,13 +81,17 @@ _MODULES: dict[str, str] = {
 }
 
 if TYPE_CHECKING:
+    from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import partition_supervisor as partition_supervisor
     from otpy.behaviours import registry as registry
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
+    from otpy.behaviours.dynamic_supervisor import DynamicSupervisor as DynamicSupervisor
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
+    from otpy.behaviours.partition_supervisor import PartitionSupervisor as PartitionSupervisor
     from otpy.behaviours.results import IGNORE as IGNORE
     from otpy.behaviours.results import CallResult as CallResult
     from otpy.behaviours.results import InitResult as InitResult

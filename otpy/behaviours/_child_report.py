@@ -16,26 +16,39 @@ from otpy.terms.names import Global, Via
 LOG = logging.getLogger("otpy.supervisor")
 
 
-def report(child: Child, label: str, reason: Any, what: str) -> None:
-    """A child did not start, ended, stopped otherwise than asked, or was one too many."""
+def report(child: Child, label: str, reason: Any, what: str, extra: tuple[Any, ...] = ()) -> None:
+    """A child did not start, ended, stopped otherwise than asked, or was one too many.
+
+    ``extra`` are the arguments that its supervisor puts before the child's own.
+    """
     shown = shown_reason(reason) if not isinstance(reason, str) else repr(reason)
-    _log(logging.ERROR, child, {"label": label, "reason": reason}, what, f"** (exit) {shown}")
+    _log(
+        logging.ERROR, child, {"label": label, "reason": reason}, what, extra, f"** (exit) {shown}"
+    )
 
 
 def progress(child: Child) -> None:
     """A child was started."""
     if LOG.isEnabledFor(logging.INFO) and child.pid is not None:
-        _log(logging.INFO, child, {"label": "progress"}, "started")
+        _log(logging.INFO, child, {"label": "progress"}, "started", ())
 
 
-def _log(level: int, child: Child, facts: dict[str, Any], what: str, *more: str) -> None:
+def _log(
+    level: int,
+    child: Child,
+    facts: dict[str, Any],
+    what: str,
+    extra: tuple[Any, ...],
+    *more: str,
+) -> None:
     me = current()
     spec: ChildSpec = child.spec
     function, args = spec.start
-    start = f"{function_name(function)}({', '.join(map(repr, args))})"
+    start = f"{function_name(function)}({', '.join(map(repr, (*extra, *args)))})"
+    pid: Any = ("restarting", child.pid) if child.pid and child.restarting else child.pid
     lines = [f"Child {child.id!r} of Supervisor {_shown_name(me)} {what}", *more]
-    if child.pid is not None:
-        lines.append(f"Pid: {child.pid!r}")
+    if pid is not None:
+        lines.append(f"Pid: {pid!r}")
     lines.append(f"Start Call: {start}")
     shutdown = "infinity" if spec.patience is None else spec.shutdown or spec.patience
     if LOG.isEnabledFor(logging.DEBUG):
@@ -44,7 +57,7 @@ def _log(level: int, child: Child, facts: dict[str, Any], what: str, *more: str)
         **facts,
         "supervisor": me.name or me.pid,
         "child": child.id,
-        "pid": child.pid,
+        "pid": pid,
         "start": start,
         "restart": spec.restart,
         "shutdown": shutdown,

@@ -38,13 +38,10 @@ def init(
             "missing_strategy", "expected strategy= to be given: " + ", ".join(STRATEGIES)
         )
     if strategy not in STRATEGIES:
-        raise _flag("invalid_strategy", strategy, "one of " + ", ".join(STRATEGIES))
-    if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
-        raise _flag("invalid_intensity", max_restarts, "max_restarts, an int of at least 0")
-    if not isinstance(max_seconds, (int, float)) or not 0 < max_seconds < float("inf"):
-        raise _flag("invalid_period", max_seconds, "max_seconds, a finite number above 0")
+        raise wrong_flag("invalid_strategy", strategy, "one of " + ", ".join(STRATEGIES))
+    check_intensity(max_restarts, max_seconds)
     if auto_shutdown not in AUTO:
-        raise _flag("invalid_auto_shutdown", auto_shutdown, "one of " + ", ".join(AUTO))
+        raise wrong_flag("invalid_auto_shutdown", auto_shutdown, "one of " + ", ".join(AUTO))
     specs = tuple(child_spec(child) for child in children)
     seen: dict[Any, None] = {}
     for spec in specs:
@@ -58,7 +55,16 @@ def init(
     return Flags(specs, strategy, max_restarts, max_seconds, auto_shutdown)
 
 
-def _flag(kind: str, value: Any, expected: str) -> BadFlags:
+def check_intensity(max_restarts: Any, max_seconds: Any) -> None:
+    """Raise ``BadFlags`` unless they are a number of restarts and a period in seconds."""
+    if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
+        raise wrong_flag("invalid_intensity", max_restarts, "max_restarts, an int of at least 0")
+    if not isinstance(max_seconds, (int, float)) or not 0 < max_seconds < float("inf"):
+        raise wrong_flag("invalid_period", max_seconds, "max_seconds, a finite number above 0")
+
+
+def wrong_flag(kind: str, value: Any, expected: str) -> BadFlags:
+    """What is raised for a wrong flag of a supervisor: OTP's ``{supervisor_data, ...}``."""
     return BadFlags(("supervisor_data", (kind, value)), f"{value!r}: expected {expected}")
 
 

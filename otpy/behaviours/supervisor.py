@@ -5,10 +5,12 @@ green on the kernel scheduler, so that no user code delays it.
 """
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from otpy.behaviours import gen_server
 from otpy.behaviours._child_report import LOG, progress, report
+from otpy.behaviours._children import ChildCount, ChildInfo, Raised, row, start_error, started
+from otpy.behaviours._children import start as start_child_process
 from otpy.behaviours._flags import Flags, check_significant, init
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.gen_server import GenServer
@@ -24,44 +26,18 @@ from otpy.machines.restart import (
 )
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
-from otpy.runtime.body import reason_of
 from otpy.runtime.process import Dest
 from otpy.terms.errors import (
     AlreadyStarted,
     BadChildSpec,
     BadFlags,
     ChildError,
-    Ignored,
-    ProcessExit,
     ReceiveTimeout,
-    StartError,
 )
 from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown, is_tuple
-
-
-class ChildInfo(NamedTuple):
-    """One row of ``which_children``; ``pid`` is None, or "restarting", when there is none.
-
-    ``standby`` holds the pid of the holder when the child waits for its name.
-    """
-
-    id: Any
-    pid: Any
-    type: str
-    modules: tuple[Any, ...]
-    standby: Pid | None = None
-
-
-class ChildCount(NamedTuple):
-    """``count_children``."""
-
-    specs: int
-    active: int
-    supervisors: int
-    workers: int
 
 
 class Supervisor(GenServer[Restarts], kernel=True):
@@ -84,7 +60,7 @@ class Supervisor(GenServer[Restarts], kernel=True):
         return ChildSpec(**{**base, **cls.child_options})
 
 
-class _Driver(GenServer[Restarts], kernel=True):
+class Driver(GenServer[Restarts], kernel=True):
     """The process behind a supervisor."""
 
     callback: type = Supervisor
@@ -174,7 +150,7 @@ class _Driver(GenServer[Restarts], kernel=True):
     def handle_call(self, request: Any, from_: Any, state: Restarts) -> Any:
         match request:
             case ("which_children",):
-                rows = [_row(child) for child in reversed(state.children.values())]
+                rows = [row(child) for child in reversed(state.children.values())]
                 return Reply(rows)
             case ("count_children",):
                 return Reply(_count(state))
@@ -216,7 +192,7 @@ class _Driver(GenServer[Restarts], kernel=True):
         return True, value
 
 
-class _GreenDriver(_Driver, green=True):
+class _GreenDriver(Driver, green=True):
     """The same beside its green children: no hop between threads for each start and stop."""
 
 
@@ -229,29 +205,8 @@ def _new_child(spec: ChildSpec) -> Child:
 
 
 def _start(child: Child) -> tuple[bool, Any]:
-    """``(True, (pid or None, info))`` or ``(False, reason)``; children may go into standby."""
-    me = current()
-    function, args = child.spec.start
-    me.standby_allowed = child.restart
-    try:
-        result = function(*args)
-    except Ignored:
-        return True, (None, None)
-    except StartError as failed:
-        return False, failed.reason
-    except ProcessExit:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a start function raises is a failed start, as in OTP
-        return False, ("EXIT", reason_of(error))
-    finally:
-        me.standby_allowed = None
-    if isinstance(result, Pid):
-        return True, (result, None)
-    if isinstance(result, Ignore) or result is None:
-        return True, (None, None)
-    if is_tuple(result) and len(result) == 2 and isinstance(result[0], Pid):
-        return True, result
-    return False, result
+    ok, value = start_child_process(child)
+    return ok, ("EXIT", value.reason) if isinstance(value, Raised) else value
 
 
 def _began(child: Child, pid: Pid | None, state: Restarts) -> None:
@@ -285,18 +240,6 @@ def _stop(child: Child) -> None:
 
 def _down(ref: Ref, timeout: float | None) -> Any:
     return process.receive(Down, where=lambda down: down.ref == ref, timeout=timeout)
-
-
-def _row(child: Child) -> ChildInfo:
-    spec = child.spec
-    pid: Any = "restarting" if child.restarting and child.pid is None else child.pid
-    modules = spec.modules if spec.modules is not None else (spec.id,)
-    standby = None
-    if child.pid is not None:
-        proc = current().node.procs.get(child.pid)
-        waiting = getattr(proc.server, "standby", None) if proc is not None else None
-        standby = waiting.holder if waiting is not None else None
-    return ChildInfo(spec.id, pid, spec.type, tuple(modules), standby)
 
 
 def _count(state: Restarts) -> ChildCount:
@@ -385,9 +328,9 @@ def plan(
             raise BadFlags(
                 ("not_a_supervisor", children), f"{children!r} is not a Supervisor class"
             )
-        driver = _GreenDriver if green or children.kind == "green" else _Driver
+        driver = _GreenDriver if green or children.kind == "green" else Driver
         return driver, (children, arg)
-    return _GreenDriver if green else _Driver, (None, init(children, **flags))
+    return _GreenDriver if green else Driver, (None, init(children, **flags))
 
 
 def _ask(supervisor: Dest, *request: Any) -> Any:
@@ -404,16 +347,10 @@ def done(answer: tuple[bool, Any]) -> Any:
     if is_tuple(value) and value[0] == "already_started":
         raise AlreadyStarted(value[1])
     if is_tuple(value) and value[0] == "start":
-        raise StartError(value[1])
+        raise start_error(value[1])
     if is_tuple(value) and value[0] == "bad_spec":
         raise BadChildSpec(value[1], value[2])
     raise ChildError(value)
-
-
-def started(value: Any) -> Any:
-    """What a function that starts a child returns."""
-    pid, info = value
-    return pid if info is None else (pid, info)
 
 
 def which_children(supervisor: Dest) -> list[ChildInfo]:

@@ -10,6 +10,7 @@ in the order in which they must be done. Time is handed in.
 | one_for_all  | all others                 | all                      |
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -70,7 +71,7 @@ class Restarts:
     auto_shutdown: AutoShutdown = "never"
     children: dict[Any, Child] = field(default_factory=dict[Any, Child])
     by_pid: dict[Pid, Child] = field(default_factory=dict[Pid, Child])
-    recent: list[float] = field(default_factory=list[float])
+    recent: deque[float] = field(default_factory=deque[float])
 
     def add(self, child: Child) -> None:
         """A child more, at the end."""
@@ -143,9 +144,7 @@ class Restarts:
 
     def admit(self, now: float) -> bool:
         """Count one restart; False when there were too many in the period."""
-        self.recent = [at for at in self.recent if at >= now - self.max_seconds]
-        self.recent.append(now)
-        return len(self.recent) <= self.max_restarts
+        return admit(self.recent, self.max_restarts, self.max_seconds, now)
 
     def _gone(self, child: Child) -> None:
         if child.pid is not None:
@@ -155,6 +154,14 @@ class Restarts:
     def running(self) -> list[Child]:
         """The children with a process, in start order."""
         return [child for child in self.children.values() if child.pid is not None]
+
+
+def admit(recent: deque[float], max_restarts: int, max_seconds: float, now: float) -> bool:
+    """Count one restart among the ``recent``; False when there were too many in the period."""
+    while recent and recent[0] < now - max_seconds:
+        recent.popleft()
+    recent.append(now)
+    return len(recent) <= max_restarts
 
 
 def is_demotion(reason: Any) -> bool:

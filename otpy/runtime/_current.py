@@ -98,6 +98,6 @@ def _instead_of(what: str) -> str:
         return f"await aio.blocking(global_.{doing}, ...)"
     if what == "process.await_coroutine":
         return "await and the coroutine itself"
-    if module in ("registry", "supervisor", "sys"):
+    if module in ("supervisor", "dynamic_supervisor", "partition_supervisor", "registry", "sys"):
         return f"await aio.{what}(...)"
     return f"await aio.{function}(...)"

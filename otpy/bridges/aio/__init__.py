@@ -1,14 +1,20 @@
 """What waits, for coroutines: the functions of the same names, to ``await``.
 
-Those of ``gen_server``, ``process`` and ``node`` are here, those of ``supervisor`` and
-``sys`` in ``aio.supervisor`` and ``aio.sys``. They work in async processes and in any other
-coroutine: there each gets a process of its own, on the node of its surroundings, the default
-node, or ``node=``, for as long as it takes. ``async with aio.attached()`` makes the task
-one process for a whole block.
+Those of ``gen_server``, ``process`` and ``node`` are here, those of the supervisors and of
+``sys`` in ``aio.supervisor``, ``aio.dynamic_supervisor`` and so on. They work in async
+processes and in any other coroutine: there each gets a process of its own, on the node of
+its surroundings, the default node, or ``node=``, for as long as it takes.
+``async with aio.attached()`` makes the task one process for a whole block.
 """
 
 from otpy.behaviours.gen_server import cast
-from otpy.bridges.aio import registry, supervisor, sys
+from otpy.bridges.aio import (
+    dynamic_supervisor,
+    partition_supervisor,
+    registry,
+    supervisor,
+    sys,
+)
 from otpy.bridges.aio._nodes import connect, disconnect, ping, spawn, spawn_link, spawn_monitor
 from otpy.bridges.aio._processes import blocking, receive, sleep
 from otpy.bridges.aio._servers import call, multi_call, start, start_link, start_monitor, stop
@@ -21,7 +27,9 @@ __all__ = [
     "cast",
     "connect",
     "disconnect",
+    "dynamic_supervisor",
     "multi_call",
+    "partition_supervisor",
     "ping",
     "receive",
     "registry",

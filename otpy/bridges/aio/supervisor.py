@@ -3,8 +3,9 @@
 from typing import Any
 
 from otpy.behaviours import supervisor as plain
+from otpy.behaviours._children import ChildCount, ChildInfo, started
 from otpy.behaviours.child_spec import ChildSpec, child_spec
-from otpy.behaviours.supervisor import ChildCount, ChildInfo, Supervisor
+from otpy.behaviours.supervisor import Supervisor
 from otpy.bridges.aio import _servers
 from otpy.runtime.node import Node
 from otpy.runtime.process import Dest
@@ -58,7 +59,7 @@ async def count_children(supervisor: Dest) -> ChildCount:
 
 async def start_child(supervisor: Dest, child: Any) -> Any:
     """Add a child and start it: its pid, ``(pid, info)``, or None if it wanted no process."""
-    return plain.started(plain.done(await _ask(supervisor, "start_child", child_spec(child))))
+    return started(plain.done(await _ask(supervisor, "start_child", child_spec(child))))
 
 
 async def terminate_child(supervisor: Dest, child_id: Any) -> None:
@@ -68,7 +69,7 @@ async def terminate_child(supervisor: Dest, child_id: Any) -> None:
 
 async def restart_child(supervisor: Dest, child_id: Any) -> Any:
     """Start a stopped child."""
-    return plain.started(plain.done(await _ask(supervisor, "restart_child", child_id)))
+    return started(plain.done(await _ask(supervisor, "restart_child", child_id)))
 
 
 async def delete_child(supervisor: Dest, child_id: Any) -> None:
