@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import beam, cluster, local, remote, scale, startup
+from tests.benchmarks import beam, cluster, local, registry, remote, scale, startup
 from tests.benchmarks.plan import FULL, QUICK, Plan
 from tests.benchmarks.table import Figure, document, head, line
 
@@ -21,6 +21,11 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "hogs": local.beside_hogs,
     "remote_call": remote.remote_call,
     "remote_cast": remote.remote_cast,
+    "registry_lookup": registry.lookup,
+    "registry_register": registry.register,
+    "registry_via": registry.via,
+    "registry_dispatch": registry.dispatch,
+    "registry_entries": registry.entries,
     "idle": scale.idle,
     "hundred_k": scale.hundred_k,
     "start_stop_among": scale.start_stop_among,
