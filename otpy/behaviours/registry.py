@@ -8,7 +8,7 @@ have entries in it, and removes those of the dead.
 As an ETS table does, a registry belongs to its supervisor's process and ends with it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from otpy.behaviours._registry import Name, Partition, Registry, Table, find, here, options, spec_of
@@ -32,6 +32,8 @@ from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NORMAL, is_tuple
 
 MISSING = object()
+Guards = Sequence[Callable[[Any], Any]]
+RowGuards = Sequence[Callable[[Any, Pid, Any], Any]]
 
 # What ``Via`` asks of a name service.
 scope = "node"
@@ -141,7 +143,7 @@ def unregister(registry: Name, key: Any) -> None:
     _unregister(registry, key, None)
 
 
-def unregister_match(registry: Name, key: Any, pattern: Any, guards: Any = ()) -> None:
+def unregister_match(registry: Name, key: Any, pattern: Any, guards: Guards = ()) -> None:
     """Remove the current process's entries of ``key`` whose values match.
 
     Patterns and guards are those of ``match``. ``Registry.unregister_match/4``.
@@ -224,7 +226,7 @@ def _pid(what: str, value: object) -> Pid:
     return value
 
 
-def match(registry: Name, key: Any, pattern: Any, guards: Any = ()) -> list[Entry]:
+def match(registry: Name, key: Any, pattern: Any, guards: Guards = ()) -> list[Entry]:
     """``(pid, value)`` of the entries of ``key`` whose value matches: ``Registry.match/4``.
 
     ``pattern``: ``ANY``; ``Var(name)``, the same value wherever the name stands; a class
@@ -236,7 +238,7 @@ def match(registry: Name, key: Any, pattern: Any, guards: Any = ()) -> list[Entr
     return [entry for entry in lookup(registry, key) if test(entry[1])]
 
 
-def count_match(registry: Name, key: Any, pattern: Any, guards: Any = ()) -> int:
+def count_match(registry: Name, key: Any, pattern: Any, guards: Guards = ()) -> int:
     """How many entries ``match`` would give: ``Registry.count_match/4``."""
     return len(match(registry, key, pattern, guards))
 
@@ -246,7 +248,7 @@ def count(registry: Name) -> int:
     return sum(part.entries.size() for part in here(registry)[1].readable())
 
 
-def select(registry: Name, spec: Any) -> list[Any]:
+def select(registry: Name, spec: Sequence[tuple[Any, RowGuards, Any]]) -> list[Any]:
     """What the clauses of ``spec`` make of the entries: ``Registry.select/2``.
 
     A clause is ``(pattern, guards, body)``. The pattern is ``(key, pid, value)``, as those of
@@ -258,7 +260,7 @@ def select(registry: Name, spec: Any) -> list[Any]:
     return [result for row in _rows(registry) for result in selected(made, row)]
 
 
-def count_select(registry: Name, spec: Any) -> int:
+def count_select(registry: Name, spec: Sequence[tuple[Any, RowGuards]]) -> int:
     """How many entries match ``spec``, clauses ``(pattern, guards)``: ``count_select/2``."""
     made = clauses("registry.count_select", spec, 2, 3)
     return sum(len(selected(made, row)) for row in _rows(registry))

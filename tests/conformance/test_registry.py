@@ -1,10 +1,23 @@
 """REG-01 to 14: registering, looking up, unregistering, and what a death leaves."""
 
+# pyright: reportUnknownLambdaType=false
+# A guard takes a value of any type: its parameter has none.
+
 from typing import Any
 
 import pytest
 
-from otpy import AlreadyRegistered, Exit, NoProcess, NotRegistered, process, registry, self_pid, sys
+from otpy import (
+    AlreadyRegistered,
+    Exit,
+    NoProcess,
+    NotRegistered,
+    Pid,
+    process,
+    registry,
+    self_pid,
+    sys,
+)
 from tests.conformance.conftest import Runner, until
 from tests.conformance.registries import (
     cleaned,
@@ -230,6 +243,10 @@ def test_reg_10_a_partitions_crash_ends_who_registered_and_loses_the_entries(
     run(body)
 
 
+def _started_again(name: str, old: Pid) -> None:
+    until(lambda: process.whereis(f"{name}.PIDPartition1") not in (None, old))
+
+
 def _registered(name: str) -> bool:
     try:
         registry.register(name, "mine", 2)
@@ -255,11 +272,7 @@ def test_reg_10_one_partition_of_many_takes_the_others_along_if_keys_are_unique(
             old = [keeper(name, 0), keeper(name, 1)]
             process.exit(old[1], "kill")
             gone(pids[0])
-            until(
-                lambda old=old, name=name: (
-                    process.whereis(f"{name}.PIDPartition1") not in (None, old[1])
-                )
-            )
+            _started_again(name, old[1])
             if not stays:
                 gone(pids[1])
             assert process.alive(pids[1]) is stays

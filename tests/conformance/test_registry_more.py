@@ -1,5 +1,9 @@
 """REG-15 to 25: dispatch, names, listeners, patterns, metadata, options."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
+# The guards take values of any type: their parameters have none.
+
 from typing import Any
 
 import pytest
@@ -271,7 +275,7 @@ def test_reg_22_values_are_matched_by_patterns_and_guards(run: Runner) -> None:
         with pytest.raises(ZeroDivisionError):
             found(ANY, lambda value: 1 // 0)
         with pytest.raises(BadArgument, match="list of functions"):
-            registry.match(name, "k", ANY, ["no function"])
+            registry.match(name, "k", ANY, ["no function"])  # type: ignore[list-item]
 
     run(body)
 
@@ -296,7 +300,7 @@ def test_reg_22_select_makes_of_each_entry_what_its_clause_says(
                 return found
 
             everything = [("theirs", other, 1), (5, other, 5), ("mine", me, 2), (1.0, me, "float")]
-            whole = ((KEY, PID, VALUE), [], (KEY, PID, VALUE))
+            whole: Any = ((KEY, PID, VALUE), [], (KEY, PID, VALUE))
             assert sorted(made(whole), key=str) == sorted(everything, key=str)
             assert sorted(made((ANY, [], lambda key, pid, value: key)), key=str) == [
                 1.0,
@@ -309,9 +313,11 @@ def test_reg_22_select_makes_of_each_entry_what_its_clause_says(
             assert made(((1, ANY, ANY), [], True)) == []
             assert made(((1.0, ANY, VALUE), [], VALUE)) == ["float"]
             assert made(((KEY, ANY, int), [lambda key, pid, value: value > 4], KEY)) == [5]
-            first_wins = [((ANY, ANY, 2), [], "first"), ((ANY, me, ANY), [], "second")]
+            first_wins: Any = [((ANY, ANY, 2), [], "first"), ((ANY, me, ANY), [], "second")]
             assert made(*first_wins) == ["first", "second"]
-            for wrong in ("spec", ["clause"], [(ANY, [])], [((KEY, PID), [], KEY)], [(1, [], 1)]):
+            short: Any = [((KEY, PID), [], KEY)]
+            bad: list[Any] = ["spec", ["clause"], [(ANY, [])], short, [(1, [], 1)]]
+            for wrong in bad:
                 with pytest.raises(
                     BadArgument, match=r"invalid match specification in registry\.select"
                 ):
@@ -319,7 +325,7 @@ def test_reg_22_select_makes_of_each_entry_what_its_clause_says(
             with pytest.raises(BadArgument, match="no Var\\('value'\\)"):
                 registry.select(name, [((KEY, ANY, ANY), [], (KEY, VALUE))])
             with pytest.raises(BadArgument, match=r"registry\.count_select"):
-                registry.count_select(name, [(ANY, [], True)])
+                registry.count_select(name, [(ANY, [], True)])  # type: ignore[list-item]
 
     run(body)
 

@@ -98,7 +98,19 @@ def test_a_table_has_what_a_list_of_entries_would_have(unique: bool, steps: Any)
 NUMBERS: list[Any] = [1, 1.0, True, Decimal(1), Fraction(1), complex(1)]
 
 
-@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: (x, "y"), lambda x: (("z", x),)])
+def bare(number: Any) -> Any:
+    return number
+
+
+def in_a_tuple(number: Any) -> Any:
+    return (number, "y")
+
+
+def deep(number: Any) -> Any:
+    return (("z", number),)
+
+
+@pytest.mark.parametrize("wrap", [bare, in_a_tuple, deep])
 def test_equal_numbers_of_different_types_are_different_keys_at_any_depth(wrap: Any) -> None:
     kept = [exact(wrap(number)) for number in NUMBERS]
     assert len(dict.fromkeys(kept)) == len(NUMBERS)
@@ -109,7 +121,8 @@ def test_equal_numbers_of_different_types_are_different_keys_at_any_depth(wrap: 
 
 
 def test_a_key_without_a_hash_is_refused_at_any_depth() -> None:
-    for key in ([1], {}, ("a", [1])):
+    unhashable: list[Any] = [[1], {}, ("a", [1])]
+    for key in unhashable:
         with pytest.raises(BadArgument, match="expected a key that can be hashed"):
             exact(key)
 

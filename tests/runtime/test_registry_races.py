@@ -92,7 +92,7 @@ def name(request: pytest.FixtureRequest, node: Node) -> str:
     return unique() if request.param == "unique" else duplicate()
 
 
-def run_thread(body: Callable[[], None]) -> None:
+def run_thread(body: Callable[[], Any]) -> None:
     _, ref = process.spawn_monitor(body)
     assert process.receive(where=lambda message: message.ref == ref, timeout=10).reason == "killed"
 
