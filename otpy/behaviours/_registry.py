@@ -10,7 +10,7 @@ from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Ok
 from otpy.behaviours.supervisor import Supervisor
 from otpy.machines.patterns import exact
-from otpy.machines.registry import DuplicateEntries, Entries, UniqueEntries
+from otpy.machines.registry import DuplicateEntries, Entries, UniqueEntries, share
 from otpy.runtime import process
 from otpy.runtime._current import HERE, current
 from otpy.runtime.node import Node
@@ -69,7 +69,7 @@ class Table:
         partitions = self.partitions
         if len(partitions) == 1:
             return partitions[0]
-        return partitions[pid.number % len(partitions)]
+        return partitions[share(pid, len(partitions))]
 
     def readable(self) -> list[Partition]:
         """All entries: those of a unique registry stand in one dict."""

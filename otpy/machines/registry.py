@@ -19,6 +19,15 @@ Entry = tuple[Pid, Any]
 Row = tuple[Any, Pid, Any]
 
 
+def share(pid: Pid, partitions: int) -> int:
+    """Which of so many partitions keeps what a process registers.
+
+    Numbers of processes have gaps of one size where every start takes as many: what is left
+    of a division by the number of partitions would leave some of them empty.
+    """
+    return ((pid.number * 0x9E3779B1 & 0xFFFFFFFF) >> 8) % partitions
+
+
 class Entries(Protocol):
     """What one partition of a registry holds."""
 

@@ -24,6 +24,7 @@ from otpy import (
     self_pid,
     supervisor,
 )
+from otpy.machines.registry import share
 from tests.conformance.conftest import Runner
 from tests.conformance.registries import cleaned, duplicate, holder, kill, unique
 from tests.conformance.servers import kind
@@ -51,7 +52,7 @@ def test_reg_15_dispatch_runs_once_for_each_partition_with_entries(run: Runner) 
         assert sorted(entry for share in shares for entry in share) == sorted(
             (pid, number) for number, pid in enumerate(pids)
         )
-        assert len(shares) == len({pid.number % 3 for pid in pids})
+        assert len(shares) == len({share(pid, 3) for pid in pids})
         registry.dispatch(topics, "other", shares.append)
         assert [] not in shares
 
@@ -83,7 +84,7 @@ def test_reg_16_a_parallel_dispatch_runs_in_other_processes(run: Runner) -> None
             process.send(me, ("in", self_pid(), [pid for pid, _ in entries]))
 
         registry.dispatch(name, "k", tell, parallel=True)
-        told = [process.receive(tuple, timeout=0) for _ in {pid.number % 8 for pid in pids}]
+        told = [process.receive(tuple, timeout=0) for _ in {share(pid, 8) for pid in pids}]
         assert me not in [where for _, where, _ in told]
         assert sorted(pid for _, _, share in told for pid in share) == sorted(pids)
         nothing_more()

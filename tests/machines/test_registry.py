@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from otpy.machines.patterns import ANY, Var, exact, matches, same
 from otpy.machines.patterns import given as given_back
-from otpy.machines.registry import DuplicateEntries, UniqueEntries
+from otpy.machines.registry import DuplicateEntries, UniqueEntries, share
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
 
@@ -134,3 +134,13 @@ def test_a_variable_stands_for_one_value() -> None:
     assert bound == {"x": 1, "y": 2}
     assert not matches((x, x), (1, True), {})
     assert matches((x, ANY, x), ([1], 2, [1]), {})
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3, 4, 8, 16])
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 8, 16])
+def test_partitions_have_like_shares_whatever_the_gaps_between_pids(
+    partitions: int, step: int
+) -> None:
+    shares = [share(Pid(1, "a@x", 1, step * number), partitions) for number in range(1600)]
+    for index in range(partitions):
+        assert 0.7 <= shares.count(index) * partitions / 1600 <= 1.3
