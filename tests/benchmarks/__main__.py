@@ -28,6 +28,7 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "registry_entries": registry.entries,
     "idle": scale.idle,
     "hundred_k": scale.hundred_k,
+    "dynamic": scale.dynamic,
     "start_stop_among": scale.start_stop_among,
     "scheduler_held": scale.scheduler_held,
     "failover": cluster.failover,

@@ -168,6 +168,17 @@ defmodule Bench do
     "[#{(up - began) / 1.0e6}, #{(down - up) / 1.0e6}]"
   end
 
+  def dynamic(n) do
+    {:ok, pid} = DynamicSupervisor.start_link(strategy: :one_for_one)
+    spec = %{id: :x, start: {GenServer, :start_link, [Counter, 0]}}
+    began = System.monotonic_time(:microsecond)
+    Enum.each(1..n, fn _ -> {:ok, _} = DynamicSupervisor.start_child(pid, spec) end)
+    up = System.monotonic_time(:microsecond)
+    DynamicSupervisor.stop(pid)
+    down = System.monotonic_time(:microsecond)
+    "[#{(up - began) / 1.0e6}, #{(down - up) / 1.0e6}]"
+  end
+
   def far(node) do
     node = String.to_atom(node)
     true = Node.connect(node)
@@ -189,6 +200,7 @@ defmodule Bench do
       {"among", [n, running]} -> among(n, running)
       {"idle", [n, depth]} -> idle(n, depth)
       {"children", [n]} -> children(n)
+      {"dynamic", [n]} -> dynamic(n)
       {row, [n, hogs]} -> with_hogs(hogs, fn -> work(row, n) end)
     end
   end

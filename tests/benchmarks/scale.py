@@ -1,6 +1,6 @@
 """Rows about many processes, and about one that keeps the scheduler."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -67,6 +67,19 @@ def _beam_children(count: int) -> tuple[float, float]:
         return up, down
 
 
+def _both_ways(
+    plan: Plan, candidates: Mapping[str, Callable[[], tuple[float, float]]]
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    ups: dict[str, list[float]] = {name: [] for name in candidates}
+    downs: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(plan.few):
+        for name, measure in candidates.items():
+            up, down = measure()
+            ups[name].append(up)
+            downs[name].append(down)
+    return ups, downs
+
+
 def hundred_k(plan: Plan) -> list[Figure]:
     """All children of one supervisor start, and stop."""
     candidates = {
@@ -76,13 +89,7 @@ def hundred_k(plan: Plan) -> list[Figure]:
     absent = beam.absent(plan)
     if not absent:
         candidates["BEAM"] = partial(_beam_children, plan.crowd)
-    ups: dict[str, list[float]] = {name: [] for name in candidates}
-    downs: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(plan.few):
-        for name, measure in candidates.items():
-            up, down = measure()
-            ups[name].append(up)
-            downs[name].append(down)
+    ups, downs = _both_ways(plan, candidates)
     found: list[Figure] = []
     for what, taken, limit in (("start", ups, 10.0), ("stop", downs, 5.0)):
         row = f"{what} {plan.crowd:,} children"
@@ -93,6 +100,42 @@ def hundred_k(plan: Plan) -> list[Figure]:
         # A supervisor of tens of thousands of green children is to be declared green too.
         judge(made, "otpy green supervisor", Reach(f"< {scaled:g} s", scaled))
         found += made
+    return found
+
+
+def _dynamic(count: int, green: bool) -> tuple[float, float]:
+    with worker("scale_ends:Dynamic") as fresh:
+        up, down = fresh.do("measure", count, green)
+        return up, down
+
+
+def _beam_dynamic(count: int) -> tuple[float, float]:
+    with beam.alone() as fresh:
+        up, down = fresh.ask(f"dynamic {count}")
+        return up, down
+
+
+def dynamic(plan: Plan) -> list[Figure]:
+    """Children of a dynamic supervisor start one by one, and stop at once; at three sizes."""
+    found: list[Figure] = []
+    absent = beam.absent(plan)
+    for count in (plan.crowd // 100, plan.crowd // 10, plan.crowd):
+        candidates = {
+            "otpy dynamic": partial(_dynamic, count, False),
+            "otpy green dynamic": partial(_dynamic, count, True),
+        }
+        if not absent:
+            candidates["BEAM"] = partial(_beam_dynamic, count)
+        ups, downs = _both_ways(plan, candidates)
+        for what, taken, limit in (("start", ups, 10.0), ("stop", downs, 5.0)):
+            row = f"{what} {count:,} dynamic"
+            made = figures(row, "s", taken)
+            if absent:
+                made.append(Figure(row, "BEAM", "s", skipped=absent))
+            # In step with the children: else the limit of 100,000 would be none for fewer.
+            scaled = limit * count / 100_000
+            judge(made, "otpy green dynamic", Reach(f"< {scaled:g} s", scaled))
+            found += made
     return found
 
 

@@ -16,6 +16,7 @@ from otpy import (
     Ok,
     Reply,
     Supervisor,
+    dynamic_supervisor,
     gen_server,
     process,
     self_pid,
@@ -120,6 +121,30 @@ class Children:
             asked = time.perf_counter()
             supervisor.stop(pid)
             return up - began, time.perf_counter() - asked
+
+
+class Dynamic:
+    """Many children under one dynamic supervisor."""
+
+    def measure(self, count: int, green: bool) -> tuple[float, float]:
+        """Seconds for a green process to start them one by one, and to stop them all."""
+        spec = ChildSpec("x", (Green.start_link, (0,)))
+
+        def body() -> None:
+            began = time.perf_counter()
+            for _ in range(count):
+                dynamic_supervisor.start_child(boss, spec)
+            process.send(me, time.perf_counter() - began)
+
+        with Node(NAME) as node, node.attached():
+            me = self_pid()
+            boss = dynamic_supervisor.start_link(green=green)
+            process.spawn(body, green=True)
+            up: float = process.receive(float)
+            assert dynamic_supervisor.count_children(boss).active == count
+            asked = time.perf_counter()
+            dynamic_supervisor.stop(boss)
+            return up, time.perf_counter() - asked
 
 
 class Victim(GenServer[None]):

@@ -39,6 +39,7 @@ def test_the_beam_answers_every_command() -> None:
         assert node.ask("among 50 10") > 0
         assert node.ask("idle 2000 60") > 0
         assert len(node.ask("children 10")) == 2
+        assert len(node.ask("dynamic 10")) == 2
     with beam.pair() as (here, there):
         assert here.ask(f"remote_call 10 {there}") > 0
         assert here.ask(f"remote_cast 10 {there}") > 0

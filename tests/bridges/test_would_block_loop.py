@@ -24,8 +24,10 @@ from otpy import (
     Reply,
     WouldBlockLoop,
     aio,
+    dynamic_supervisor,
     gen_server,
     global_,
+    partition_supervisor,
     process,
     registry,
     self_pid,
@@ -101,6 +103,21 @@ CALLS: dict[str, Callable[[], Any]] = {
     "supervisor.delete_child": lambda: supervisor.delete_child(SERVER, "x"),
     "supervisor.get_childspec": lambda: supervisor.get_childspec(SERVER, "x"),
     "supervisor.stop": lambda: supervisor.stop(SERVER),
+    "dynamic_supervisor.start_link": lambda: dynamic_supervisor.start_link(),
+    "dynamic_supervisor.which_children": lambda: dynamic_supervisor.which_children(SERVER),
+    "dynamic_supervisor.count_children": lambda: dynamic_supervisor.count_children(SERVER),
+    "dynamic_supervisor.start_child": lambda: dynamic_supervisor.start_child(SERVER, (Witness, 0)),
+    "dynamic_supervisor.terminate_child": lambda: dynamic_supervisor.terminate_child(
+        SERVER, self_pid()
+    ),
+    "dynamic_supervisor.stop": lambda: dynamic_supervisor.stop(SERVER),
+    "partition_supervisor.start_link": lambda: partition_supervisor.start_link(
+        child_spec=Witness, name="parts"
+    ),
+    "partition_supervisor.which_children": lambda: partition_supervisor.which_children(SERVER),
+    "partition_supervisor.count_children": lambda: partition_supervisor.count_children(SERVER),
+    "partition_supervisor.resize": lambda: partition_supervisor.resize(SERVER, 1),
+    "partition_supervisor.stop": lambda: partition_supervisor.stop(SERVER),
     "registry.start_link": lambda: registry.start_link(keys="unique", name="x"),
     "registry.dispatch": lambda: registry.dispatch(SERVER, "x", print, parallel=True),
     "node.ping": lambda: nodes.ping("b@127.0.0.1"),

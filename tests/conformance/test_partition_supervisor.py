@@ -81,7 +81,8 @@ def test_psup_01_a_key_leads_to_its_partition(run: Runner) -> None:
         pid = pids()
         for key, partition in ((0, 0), (4, 1), (-4, 1), (5, 2), (True, 1), (-3, 0), (4.0, 1)):
             assert gen_server.whereis(to(key)) == pid[partition]
-        for key in ("user", ("user", 7), None, b"x", 1.5, self_pid(), Part):
+        others: list[Any] = ["user", ("user", 7), None, b"x", 1.5, self_pid(), Part]
+        for key in others:
             assert gen_server.whereis(to(key)) == pid[partition_of(key, 3)]
         assert {gen_server.whereis(to(f"user {number}")) for number in range(50)} == set(
             pid.values()

@@ -48,12 +48,22 @@ def odd() -> Any:
     return 17
 
 
+def exiting() -> Any:
+    process.exit("r")
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
-    [(raising, ("EXIT", Crash("ValueError", "no"))), (refusing, "r"), (odd, 17)],
+    [
+        (raising, ("EXIT", Crash("ValueError", "no"))),
+        (exiting, ("EXIT", "r")),
+        (refusing, "r"),
+        (odd, 17),
+    ],
 )
 def test_sup_05_what_a_failed_start_says(run: Runner, function: Any, reason: Any) -> None:
-    """child start raising -> {EXIT,{Err,Stack}}; returning {error,R} -> R; other value V -> V."""
+    """child start raising -> {EXIT,{Err,Stack}}, also by exit; returning {error,R} -> R; other
+    value V -> V."""
 
     def body() -> None:
         process.flag(trap_exit=True)
