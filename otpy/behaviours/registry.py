@@ -351,12 +351,20 @@ def delete_meta(registry: Name, key: Any) -> None:
 
 def _via(name: Any) -> tuple[Process, Table, Any]:
     if not is_tuple(name) or len(name) not in (2, 3):
-        raise BadArgument(f"Via(registry, {name!r}): expected (name, key) or (name, key, value)")
+        raise _bad_via(name)
     me = current()
     table = find(me.node, name[0])
     if table.kind != "unique":
-        raise BadArgument("Via(registry, ...) is not supported for duplicate registries")
+        raise _no_name()
     return me, table, name[1]
+
+
+def _bad_via(name: object) -> BadArgument:
+    return BadArgument(f"Via(registry, {name!r}): expected (name, key) or (name, key, value)")
+
+
+def _no_name() -> BadArgument:
+    return BadArgument("Via(registry, ...) is not supported for duplicate registries")
 
 
 def register_name(name: tuple[Any, ...], pid: Pid) -> bool:
@@ -378,8 +386,12 @@ def unregister_name(name: tuple[Any, ...]) -> None:
 
 def whereis_name(name: tuple[Any, ...]) -> Pid | None:
     """The live process that has the key."""
-    me, table, key = _via(name)
-    return table.partitions[0].entries.holder(key, me.node.procs)
+    if not is_tuple(name) or not 2 <= len(name) <= 3:
+        raise _bad_via(name)
+    node, table = here(name[0])
+    if table.kind != "unique":
+        raise _no_name()
+    return table.partitions[0].entries.holder(name[1], node.procs)
 
 
 def send(name: tuple[Any, ...], message: Any) -> Pid:

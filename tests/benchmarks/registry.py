@@ -54,6 +54,16 @@ def _via_calls(count: int) -> float:
     return timed(count, work)
 
 
+def _pid_calls(count: int) -> float:
+    pid = gen_server.start(Green, 0)
+
+    def work() -> None:
+        for _ in range(count):
+            gen_server.call(pid, "get")
+
+    return timed(count, work)
+
+
 def _subscriber(boss: Pid) -> None:
     registry.register(NAME, "topic", None)
     process.send(boss, "ready")
@@ -126,9 +136,15 @@ def _measure(work: Callable[[int], float], keys: str, green: bool, count: int) -
 
 
 def _row(
-    title: str, work: Callable[[int], float], plan: Plan, count: int, keys: str = "unique"
+    title: str,
+    work: Callable[[int], float],
+    plan: Plan,
+    count: int,
+    keys: str = "unique",
+    **others: Callable[[], float],
 ) -> list[Figure]:
     candidates: dict[str, Callable[[], float]] = {
+        **{name.replace("_", " "): measure for name, measure in others.items()},
         "otpy green": partial(_measure, work, keys, True, plan.count(count)),
         "otpy thread": partial(_measure, work, keys, False, plan.count(count // 10)),
     }
@@ -157,8 +173,10 @@ def register(plan: Plan) -> list[Figure]:
 
 
 def via(plan: Plan) -> list[Figure]:
-    made = _row("registry_via", _via_calls, plan, 20_000)
-    judge(made, "otpy green", Reach("<= 2.5 x BEAM", 2.5, "BEAM"))
+    count = 20_000
+    by_pid = partial(_measure, _pid_calls, "unique", True, plan.count(count))
+    made = _row("registry_via", _via_calls, plan, count, green_by_pid=by_pid)
+    judge(made, "otpy green", Reach("<= 1.75 x by pid", 1.75, "green by pid"))
     return made
 
 
