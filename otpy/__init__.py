@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _ERRORS = (
     "AddressInUse",
+    "AlreadyRegistered",
     "AlreadyStarted",
     "BadArgument",
     "BadChildSpec",
@@ -81,6 +82,7 @@ _MODULES: dict[str, str] = {
     "dynamic_supervisor": "otpy.behaviours.dynamic_supervisor",
     "partition_supervisor": "otpy.behaviours.partition_supervisor",
     "sys": "otpy.behaviours.sys",
+    "registry": "otpy.behaviours.registry",
     "aio": "otpy.bridges.aio",
     "asgi": "otpy.bridges.asgi",
     "global_": "otpy.cluster.global_",
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
     from otpy.behaviours import partition_supervisor as partition_supervisor
+    from otpy.behaviours import registry as registry
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
     from otpy.behaviours import task as task
@@ -130,6 +133,7 @@ if TYPE_CHECKING:
     from otpy.runtime.units import minutes as minutes
     from otpy.runtime.units import seconds as seconds
     from otpy.terms.errors import AddressInUse as AddressInUse
+    from otpy.terms.errors import AlreadyRegistered as AlreadyRegistered
     from otpy.terms.errors import AlreadyStarted as AlreadyStarted
     from otpy.terms.errors import BadArgument as BadArgument
     from otpy.terms.errors import BadChildSpec as BadChildSpec

@@ -81,7 +81,7 @@ def begin(loop: "Loop") -> Any:
     """Register the name and run ``init``, or go into standby."""
     service, key = service_of(loop.proc, loop.name)
     standby = Standby(loop.proc, service, key)
-    if isinstance(loop.proc, TaskProcess):
+    if isinstance(loop.proc, TaskProcess) and getattr(service, "waits", True):
         return _begin_later(loop, loop.proc, standby)
     return _begun(loop, standby, standby.register())
 

@@ -22,6 +22,7 @@ from otpy.machines.partition import partition_of
 from otpy.machines.restart import Restarts
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
+from otpy.runtime.names import where
 from otpy.terms.errors import BadArgument, CallExit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid

@@ -19,6 +19,7 @@ OWN_MODULES = (  # those with a module of their own in aio
     "dynamic_supervisor",
     "partition_supervisor",
     "supervisor",
+    "registry",
     "sys",
     "task",
     "task_supervisor",

@@ -14,6 +14,7 @@ Exception
     ├── NoProcess             the process is not alive (also LookupError)
     ├── NotRegistered         nobody has that name (also LookupError)
     ├── NameTaken             the name, or the process, already has one (also ValueError)
+    │   └── AlreadyRegistered the key of a registry is taken; .pid has it
     ├── NotAName              not usable as a name (also ValueError)
     ├── BadArgument           a value otpy cannot take (also ValueError)
     │   ├── BadChildSpec      a child specification is wrong
@@ -119,6 +120,15 @@ class NotRegistered(OtpyError, LookupError):
 
 class NameTaken(OtpyError, ValueError):
     """The name has a holder, or the process a name: OTP's ``badarg`` of register."""
+
+
+class AlreadyRegistered(NameTaken):
+    """A registry's key is taken: OTP's ``{error, {already_registered, Pid}}``."""
+
+    def __init__(self, key: Any, pid: Pid) -> None:
+        super().__init__(f"the key {key!r} is registered already, by {pid!r}")
+        self.key = key
+        self.pid = pid
 
 
 class NotAName(OtpyError, ValueError):

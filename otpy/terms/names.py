@@ -99,7 +99,8 @@ class Via:
 
     ``module`` has OTP's four functions: ``register_name(key, pid) -> bool``,
     ``unregister_name(key)``, ``whereis_name(key) -> Pid | None`` and
-    ``send(key, message) -> Pid``.
+    ``send(key, message) -> Pid``. With ``waits = False`` it says that none of them
+    waits: then an async process calls them itself, else a process on a thread does for it.
     """
 
     module: ModuleType | Any

@@ -66,6 +66,86 @@ defmodule Bench do
     end)
   end
 
+  def work("registry_lookup", n) do
+    registry(:unique)
+    {:ok, _} = Registry.register(Names, :key, 1)
+    timed(n, fn -> Enum.each(1..n, fn _ -> Registry.lookup(Names, :key) end) end)
+  end
+
+  def work("registry_register", n) do
+    registry(:unique)
+    {:ok, _} = Registry.register(Names, :other, 1)
+
+    timed(n, fn ->
+      Enum.each(1..n, fn i ->
+        {:ok, _} = Registry.register(Names, i, 1)
+        Registry.unregister(Names, i)
+      end)
+    end)
+  end
+
+  def work("registry_via", n) do
+    registry(:unique)
+    via = {:via, Registry, {Names, :server}}
+    {:ok, _} = GenServer.start_link(Counter, 0, name: via)
+    calls(via, n)
+  end
+
+  def work("registry_dispatch", n) do
+    registry(:duplicate)
+    me = self()
+    rounds = max(div(n, 1000), 1)
+    Enum.each(1..1000, fn _ -> spawn(fn -> subscribe(me) end) end)
+    Enum.each(1..1000, fn _ -> receive(do: (:ready -> :ok)) end)
+    all = fn m -> Registry.dispatch(Names, :topic, &Enum.each(&1, fn {pid, _} -> send(pid, m) end)) end
+
+    timed(rounds * 1000, fn ->
+      Enum.each(2..rounds//1, fn _ -> all.(:message) end)
+      all.(:last)
+      Enum.each(1..1000, fn _ -> receive(do: (:done -> :ok)) end)
+    end)
+  end
+
+  def work("registry_fill", n) do
+    registry(:unique)
+    timed(n, fn -> fill(n) end)
+  end
+
+  def work("registry_clean_up", n) do
+    registry(:unique)
+    me = self()
+    pid = spawn(fn -> fill(n); send(me, :filled); Process.sleep(:infinity) end)
+    receive(do: (:filled -> :ok))
+
+    timed(n, fn ->
+      Process.exit(pid, :kill)
+      empty()
+    end)
+  end
+
+  def registry(keys) do
+    # Its partition is linked with this process, and ends with "shutdown".
+    Process.flag(:trap_exit, true)
+    if Process.whereis(Names), do: Supervisor.stop(Names)
+    {:ok, _} = Registry.start_link(keys: keys, name: Names)
+  end
+
+  def fill(n), do: Enum.each(1..n, fn i -> {:ok, _} = Registry.register(Names, i, 1) end)
+  def empty(), do: if(Registry.count(Names) > 0, do: empty())
+
+  def subscribe(boss) do
+    {:ok, _} = Registry.register(Names, :topic, nil)
+    send(boss, :ready)
+    listen(boss)
+  end
+
+  def listen(boss) do
+    receive do
+      :message -> listen(boss)
+      :last -> send(boss, :done)
+    end
+  end
+
   def calls(pid, n), do: timed(n, fn -> Enum.each(1..n, fn _ -> GenServer.call(pid, :get) end) end)
 
   def casts(pid, n) do

@@ -30,9 +30,9 @@ class Async(Green):
         return Reply(state)
 
 
-def on_node(body: Callable[[], float], green: bool) -> float:
+def on_node(body: Callable[[], float], green: bool, watchdog: bool = True) -> float:
     """Run a body as a process of a fresh node."""
-    with Node("bench@127.0.0.1") as node, node.attached():
+    with Node("bench@127.0.0.1", watchdog=watchdog) as node, node.attached():
         if not green:
             return body()
         me = self_pid()

@@ -34,6 +34,8 @@ def test_the_beam_answers_every_command() -> None:
     with beam.alone() as node:
         for row in ("call", "cast", "start_stop", *tasks.ROWS):
             assert node.ask(f"{row} 50 1") > 0
+        for work in ("lookup", "register", "via", "dispatch", "fill", "clean_up"):
+            assert node.ask(f"registry_{work} 50 0") > 0
         assert node.ask("among 50 10") > 0
         assert node.ask("idle 2000 60") > 0
         assert len(node.ask("children 10")) == 2

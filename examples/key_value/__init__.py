@@ -1,0 +1,1 @@
+"""The key-value store of Elixir's guide: buckets, found by name."""
