@@ -3,6 +3,7 @@
 from typing import Any, overload
 
 from otpy.behaviours import gen_server
+from otpy.behaviours._loop import Loop
 from otpy.behaviours._start import TIMED_OUT, begin_start, start_failed
 from otpy.behaviours.gen_server import GenServer, Request
 from otpy.bridges.aio import _task
@@ -129,7 +130,7 @@ async def _start(
     me: TaskProcess,
 ) -> tuple[Pid, Ref | None]:
     gen_server.check_module(module)
-    proc, ref = begin_start(me, how, module, arg, name)
+    proc, ref = begin_start(me, how, Loop, module, arg, name)
     ok, value = await _task.answer(me, timeout)
     if not ok:
         start_failed(how, proc.pid, ref, value, timeout)
