@@ -54,6 +54,7 @@ _HOMES: dict[str, str] = {
         "otpy.behaviours.results",
     ),
     **dict.fromkeys(("GenServer", "Request"), "otpy.behaviours.gen_server"),
+    "GenStatem": "otpy.behaviours.gen_statem",
     "From": "otpy.runtime.mail",
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
@@ -68,6 +69,7 @@ _MODULES: dict[str, str] = {
     "process": "otpy.runtime.process",
     "node": "otpy.runtime.nodes",
     "gen_server": "otpy.behaviours.gen_server",
+    "gen_statem": "otpy.behaviours.gen_statem",
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
     "aio": "otpy.bridges.aio",
@@ -76,11 +78,13 @@ _MODULES: dict[str, str] = {
 
 if TYPE_CHECKING:
     from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import gen_statem as gen_statem
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
+    from otpy.behaviours.gen_statem import GenStatem as GenStatem
     from otpy.behaviours.results import IGNORE as IGNORE
     from otpy.behaviours.results import CallResult as CallResult
     from otpy.behaviours.results import InitResult as InitResult

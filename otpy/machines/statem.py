@@ -26,7 +26,7 @@ the last counts. A time-out that is cancelled or set anew never comes, even if i
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from otpy.machines.statem_types import (
     EVENT_TIMEOUT,
@@ -79,7 +79,7 @@ RESULTS = (NextState, KeepState, KeepStateAndData, *REPEATS)
 class CallbackModule(Protocol):
     """What the machine must know of the class that has the callbacks."""
 
-    state_enter: bool
+    state_enter: ClassVar[bool]
 
 
 # Effects.
@@ -171,12 +171,12 @@ class Statem:
         self,
         state: Any,
         data: Any,
-        module: CallbackModule,
+        module: type[CallbackModule],
         accepts: Callable[[Any], bool] = lambda module: isinstance(module, type),
     ) -> None:
         self.state = self.next_state = state
         self.data = self.next_data = data
-        self.modules: list[CallbackModule] = [module]
+        self.modules: list[type[CallbackModule]] = [module]
         self.accepts = accepts
         self.current: Event | None = None
         self.queue: deque[Event] = deque()

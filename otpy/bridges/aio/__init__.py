@@ -8,7 +8,7 @@ one process for a whole block.
 """
 
 from otpy.behaviours.gen_server import cast
-from otpy.bridges.aio import supervisor, sys
+from otpy.bridges.aio import gen_statem, supervisor, sys
 from otpy.bridges.aio._nodes import connect, disconnect, ping, spawn, spawn_link, spawn_monitor
 from otpy.bridges.aio._processes import blocking, receive, sleep
 from otpy.bridges.aio._servers import call, multi_call, start, start_link, start_monitor, stop
@@ -21,6 +21,7 @@ __all__ = [
     "cast",
     "connect",
     "disconnect",
+    "gen_statem",
     "multi_call",
     "ping",
     "receive",
