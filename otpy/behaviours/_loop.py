@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otpy.behaviours import _standby, _system
+from otpy.behaviours._module import CallbackModule
 from otpy.behaviours._report import report_termination
 from otpy.behaviours.results import (
     UNSET,
@@ -80,8 +81,10 @@ class BehaviourLoop:
     title = "GenServer"
     label = "gen_server_terminate"
 
-    def __init__(self, module: Any, arg: Any, parent: Pid | None, starter: From, name: Any) -> None:
-        self.module = module
+    def __init__(
+        self, module: CallbackModule, arg: Any, parent: Pid | None, starter: From, name: Any
+    ) -> None:
+        self.module: Any = module  # which callbacks it has, its own loop knows
         self.arg = arg
         self.parent = parent
         self.starter: From | None = starter
@@ -92,7 +95,7 @@ class BehaviourLoop:
         self.held: deque[Any] | None = None
         self.standby: _standby.Standby | None = None
         self.debug: _system.Debug | None = None
-        self.is_async: bool = type(module).is_async
+        self.is_async = module.is_async
         self.special = False
 
     # What a behaviour adds.

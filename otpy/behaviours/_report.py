@@ -47,7 +47,7 @@ def report_termination(
         lines.append(f"Client {who} is {'alive' if caller is not None else 'dead'}")
     if shown is not reason:
         error = None  # format_status hides the reason; the exception would tell it all the same
-    report = {
+    report: dict[str, Any] = {
         "label": loop.label,
         **facts(proc),
         "module": type(loop.module),

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 import msgspec
 
 from otpy.behaviours import _system, gen_server
-from otpy.behaviours._loop import NOW, BehaviourLoop
+from otpy.behaviours._loop import NOW, BehaviourLoop, type_of
 from otpy.behaviours._module import CallbackModule
 from otpy.behaviours.results import Ignore
 from otpy.machines import statem_types as types
@@ -48,7 +48,9 @@ class StatemLoop(BehaviourLoop):
     title = "State machine"
     label = "gen_statem_terminate"
 
-    def __init__(self, module: Any, arg: Any, parent: Pid | None, starter: From, name: Any) -> None:
+    def __init__(
+        self, module: CallbackModule, arg: Any, parent: Pid | None, starter: From, name: Any
+    ) -> None:
         super().__init__(module, arg, parent, starter, name)
         self.engine: Statem | None = None
         self.timers: dict[int, Ref] = {}
@@ -82,7 +84,7 @@ class StatemLoop(BehaviourLoop):
 
     def init_done(self, result: Any) -> Any:
         if isinstance(result, types.Ok):
-            module = type(self.module)
+            module = type_of(self.module)
             self.engine = Statem(result.state, result.data, module, self._accepts)  # pyright: ignore[reportUnknownMemberType]
             self.tell_starter(True, self.proc.pid)
             return self._perform(self.engine.start(result.actions, self._now()))
@@ -102,7 +104,7 @@ class StatemLoop(BehaviourLoop):
     # One item.
 
     def handle(self, item: Any) -> Any:
-        kind: type[Any] = type(item)
+        kind = type_of(item)
         if self.special and (later := self.aside(item, kind)) is not NOW:
             return later
         engine = self.engine
@@ -163,7 +165,7 @@ class StatemLoop(BehaviourLoop):
         assert self.engine is not None
         effects = self.engine.returned(result, self._now())
         module = self.engine.modules[-1]
-        if module is not type(self.module):
+        if module is not type_of(self.module):
             if module not in self.instances:
                 self.instances[module] = module()
             self.module = self.instances[module]

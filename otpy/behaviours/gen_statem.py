@@ -203,13 +203,13 @@ def _start(
 
 def check_module(module: object) -> None:
     """Raise ``BadArgument`` unless it is a class of machines, with a callback mode."""
+    given: Any = module
     if not (isinstance(module, type) and issubclass(module, GenStatem)):
         raise BadArgument(f"{module!r} is not a GenStatem class")
-    machine: type[GenStatem[Any, Any]] = module
-    if machine.callback_mode is None:
+    if given.callback_mode is None:
         raise BadArgument(
-            f"class {machine.__qualname__} has no callback_mode; expected "
-            f"class {machine.__name__}(GenStatem, callback_mode='handle_event_function') or "
+            f"class {given.__qualname__} has no callback_mode; expected "
+            f"class {given.__name__}(GenStatem, callback_mode='handle_event_function') or "
             "'state_functions'"
         )
 

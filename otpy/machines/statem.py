@@ -73,6 +73,7 @@ MODULES = (ChangeCallbackModule, PushCallbackModule, PopCallbackModule)
 ABOUT_STATE = (SetStateTimeout, CancelStateTimeout, UpdateStateTimeout)
 ABOUT_EVENTS = (SetEventTimeout, CancelEventTimeout, UpdateEventTimeout)
 REPEATS = (RepeatState, RepeatStateAndData)
+ENDS = (Stop, StopAndReply)
 RESULTS = (NextState, KeepState, KeepStateAndData, *REPEATS)
 
 
@@ -174,8 +175,10 @@ class Statem:
         module: type[CallbackModule],
         accepts: Callable[[Any], bool] = lambda module: isinstance(module, type),
     ) -> None:
-        self.state = self.next_state = state
-        self.data = self.next_data = data
+        self.state: Any = state
+        self.next_state: Any = state
+        self.data: Any = data
+        self.next_data: Any = data
         self.modules: list[type[CallbackModule]] = [module]
         self.accepts = accepts
         self.current: Event | None = None
@@ -235,7 +238,7 @@ class Statem:
     def _take(self, result: Any, now: float, *, entering: bool, starting: bool) -> list[Effect]:
         effects: list[Effect] = []
         try:
-            if isinstance(result, (Stop, StopAndReply)):
+            if isinstance(result, ENDS):
                 self._stop(result, effects)
                 return effects
             enters = self._change(result) or entering
@@ -255,21 +258,23 @@ class Statem:
 
     def _change(self, result: Any) -> bool:
         """Take over state and data; whether the state is entered."""
+        going: Any = result  # what an isinstance tells of it is less than Any to some checkers
         if not isinstance(result, RESULTS):
             raise Bad("bad_return_from_state_function", result)
         enters = isinstance(result, REPEATS)
         if isinstance(result, NextState):
-            enters = bool(result.state != self.next_state)
+            state: Any = going.state
+            enters = bool(state != self.next_state)
             if enters and self._entering:
                 raise Bad("bad_state_enter_return_from_state_function", result)
-            self.next_state = result.state
+            self.next_state = state
         if not isinstance(result, (KeepStateAndData, RepeatStateAndData)):
-            changed: Any = cast("NextState[Any, Any]", result).data
+            changed: Any = going.data
             if changed is not UNSET:
                 self.next_data = changed
         return enters
 
-    def _stop(self, result: Stop[Any] | StopAndReply[Any], effects: list[Effect]) -> None:
+    def _stop(self, result: Any, effects: list[Effect]) -> None:
         # A change of state whose enter callback stops has happened: OTP shows the new state.
         self.state = self.next_state
         self.data = self.next_data if result.data is UNSET else result.data
@@ -381,8 +386,8 @@ class Statem:
         if seconds == 0:
             started.append(type_)
         else:
-            timer.at = now + seconds
-            effects.append(StartTimer(type_, timer.number, timer.at))
+            timer.at = at = now + seconds
+            effects.append(StartTimer(type_, timer.number, at))
 
 
 def _listed(actions: Any) -> Sequence[Any]:

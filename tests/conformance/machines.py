@@ -111,7 +111,11 @@ def begin(run: Runner, *actions: Action, state: Any = "a", enters: bool = False)
 
 def does(result: Any) -> Step:
     """A step that returns this."""
-    return lambda *_: result
+
+    def step(_: EventType, __: Any, ___: Any) -> Any:
+        return result
+
+    return step
 
 
 def keeps(*actions: Action) -> Step:

@@ -198,7 +198,7 @@ def test_statem_08_any_event_cancels_an_event_time_out(run: Runner) -> None:
 
     def body() -> None:
         pid = begin(run)
-        wait = [SetEventTimeout(SHORT, "lost"), SetTimeout("n", 3 * SHORT, "end")]
+        wait: list[Action] = [SetEventTimeout(SHORT, "lost"), SetTimeout("n", 3 * SHORT, "end")]
         at_once(pid, keeps(*wait), "x")
         assert contents(2) == ["x", "end"]
         gen_statem.cast(pid, keeps(SetEventTimeout(SHORT, "comes")))
@@ -230,7 +230,7 @@ def test_statem_10_time_outs_of_zero_come_before_the_mailbox_in_order(run: Runne
 
     def body() -> None:
         pid = begin(run)
-        actions = [
+        actions: list[Action] = [
             SetTimeout("n", 0, "t1"),
             NextEvent(Internal(), "i"),
             SetStateTimeout(0, "t2"),

@@ -8,7 +8,7 @@ trace; in the same world they must leave the same one.
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from otpy.machines import statem_types as t
 from otpy.machines.statem import Answer, CancelTimer, Invoke, StartTimer, Statem, Terminate
@@ -24,16 +24,22 @@ TYPE_OF: dict[type, t.TimeoutType] = {
 }
 
 
+def type_of(action: Any) -> t.TimeoutType | None:
+    """Which time-out an action is about, if it is about one."""
+    name = getattr(action, "name", None)
+    return TYPE_OF.get(action.__class__) if name is None else t.NamedTimeout(name)
+
+
 class Plain:
     """A callback module without state enter calls."""
 
-    state_enter = False
+    state_enter: ClassVar[bool] = False
 
 
 class Entering:
     """A callback module with state enter calls."""
 
-    state_enter = True
+    state_enter: ClassVar[bool] = True
 
 
 @dataclass
@@ -191,25 +197,25 @@ class Dumb:
             return
         self.follow(event, before[0], done)
 
-    def take(self, given: object, entering: Any, done: list[Any]) -> bool:
+    def take(self, result: Any, entering: Any, done: list[Any]) -> bool:
         """A callback's result; whether the state is to be entered. ``entering``: it may not go."""
-        result: Any = given
-        if type(result) in (t.Stop, t.StopAndReply):
+        kind: type[Any] = result.__class__
+        if kind in (t.Stop, t.StopAndReply):
             self.data = self.data if result.data is UNSET else result.data
             for reply in getattr(result, "replies", ()):
                 self.world.trace.append(("reply", reply.value))
             raise Wrong(result.reason)
-        if type(result) not in (
+        if kind not in (
             t.NextState, t.KeepState, t.KeepStateAndData, t.RepeatState, t.RepeatStateAndData,
         ):  # fmt: skip
             raise Wrong(("bad_return_from_state_function", result))
-        enters = type(result) in (t.RepeatState, t.RepeatStateAndData)
-        if type(result) is t.NextState:
+        enters = kind in (t.RepeatState, t.RepeatStateAndData)
+        if kind is t.NextState:
             enters = result.state != self.state
             if enters and entering is not None:
                 raise Wrong(("bad_state_enter_return_from_state_function", result))
             self.state = result.state
-        if type(result) in (t.NextState, t.KeepState, t.RepeatState):
+        if kind in (t.NextState, t.KeepState, t.RepeatState):
             self.data = self.data if result.data is UNSET else result.data
         actions: list[Any] = list(result.actions)
         for action in actions:
@@ -239,22 +245,22 @@ class Dumb:
             self.postponed = []
         news = [Event(x.type, x.content) for x in done if isinstance(x, t.NextEvent)]
         self.inserted = news + self.inserted
-        timed = [x for x in done if type(x) in TYPE_OF or hasattr(x, "name")]
-        for index, action in enumerate(timed):
-            type_ = TYPE_OF.get(type(action)) or t.NamedTimeout(action.name)
-            later = [TYPE_OF.get(type(x)) or t.NamedTimeout(x.name) for x in timed[index + 1 :]]
-            if type_ not in later:
+        timed = [(type_of(action), action) for action in done]
+        for index, (type_, action) in enumerate(timed):
+            later = [other for other, _ in timed[index + 1 :]]
+            if type_ is not None and type_ not in later:
                 self.time(type_, action)
 
     def time(self, type_: t.TimeoutType, action: Any) -> None:
+        name = action.__class__.__name__
         running = [late for late in self.late if late.type == type_]
-        if type(action).__name__.startswith("Update") and running:
+        if name.startswith("Update") and running:
             running[0].content = action.content
             return
         self.forget(type_)
-        if type(action).__name__.startswith("Update"):
+        if name.startswith("Update"):
             self.late.append(Late(type_, action.content, 0))
-        elif type(action).__name__.startswith("Set") and action.seconds is not None:
+        elif name.startswith("Set") and action.seconds is not None:
             at = self.world.clock + action.seconds if action.seconds else 0
             self.late.append(Late(type_, action.content, at))
 

@@ -71,7 +71,10 @@ async def ask(
 ) -> Any:
     """A request of that kind, "call" or one of the ``sys`` protocol; ``called`` is for errors."""
     async with _task.process(node) as me:
-        dest = gen_server.resolve(me, server, request, timeout)
+        try:
+            dest = gen_server.resolve(me, server, request, timeout)
+        except CallExit as nobody:
+            raise CallExit(nobody.reason, called) from None
         if dest == me.pid:
             raise CallExit("calling_self", called)
         home, made = me.node, me.pid

@@ -1,0 +1,550 @@
+"""``gen_statem`` (STATEM): starting, replies, ends, ``sys`` and reports."""
+
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# The lambdas are messages, which may be anything: their parameters have no type.
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from otpy import (
+    IGNORE,
+    AlreadyStarted,
+    BadArgument,
+    CallExit,
+    CallTimeout,
+    Crash,
+    Down,
+    Exit,
+    From,
+    GenStatem,
+    Ignored,
+    Node,
+    StartError,
+    aio,
+    gen_statem,
+    process,
+    self_pid,
+    supervisor,
+    sys,
+)
+from otpy.behaviours.gen_statem import (
+    Call,
+    Cast,
+    ChangeCallbackModule,
+    EventType,
+    Hibernate,
+    KeepState,
+    KeepStateAndData,
+    NamedTimeout,
+    NextEvent,
+    NextState,
+    Ok,
+    PopCallbackModule,
+    Postpone,
+    PushCallbackModule,
+    Reply,
+    SetStateTimeout,
+    SetTimeout,
+    StateTimeout,
+    Stop,
+    StopAndReply,
+)
+from otpy.testing.plugin import Reports
+from tests.conformance.conftest import Runner, until
+from tests.conformance.machines import (
+    LATE,
+    ByState,
+    GreenByState,
+    Machine,
+    Step,
+    answers,
+    at_once,
+    begin,
+    contents,
+    does,
+    goes,
+    heard,
+    keeps,
+    kind,
+    where,
+)
+from tests.conformance.servers import names
+from tests.conformance.waiting import gone, nothing_more
+
+
+def replies(make: Callable[[From], Any]) -> Step:
+    """A step of a call: what ``make`` returns for the ``from_``."""
+
+    def step(event_type: EventType, _: Any, __: Any) -> Any:
+        assert isinstance(event_type, Call)
+        return make(event_type.from_)
+
+    return step
+
+
+def test_statem_19_stop_and_reply_replies_before_terminate(run: Runner) -> None:
+    """stop_and_reply: replies sent before terminate (opposite of GenServer)."""
+
+    def body() -> None:
+        me = self_pid()
+
+        class Slow(kind(run)):  # type: ignore[misc]  # of the kind under test
+            def terminate(self, reason: Any, state: Any, data: Any) -> None:
+                process.send(me, ("terminate", data))
+                process.receive(where=lambda m: m == "go on")
+
+        pid, ref = gen_statem.start_monitor(Slow, 0)
+        step = replies(lambda from_: StopAndReply("why", [Reply(from_, "bye")], 7))
+        assert gen_statem.call(pid, step, 5) == "bye"  # while terminate waits
+        assert heard() == ("terminate", 7)
+        process.send(pid, "go on")
+        assert process.receive(Down, timeout=5) == Down(ref, pid, "why")
+
+    run(body)
+
+
+def test_statem_20_callers_of_one_that_stops_get_its_reason(run: Runner) -> None:
+    """{stop,R}: pending caller exits {R,{gen_statem,call,..}}."""
+
+    def body() -> None:
+        pid = gen_statem.start(kind(run), 0)
+        stop = does(Stop("why"))
+        with pytest.raises(CallExit) as ended:
+            gen_statem.call(pid, stop, 5)
+        assert ended.value.exit_reason == ("why", ("gen_statem", "call", (pid, stop, 5)))
+        with pytest.raises(CallExit) as ended:
+            gen_statem.call(pid, "x")
+        assert ended.value.exit_reason == ("noproc", ("gen_statem", "call", (pid, "x", None)))
+        # So do those whose calls are postponed.
+        pid, me = gen_statem.start(kind(run), 0), self_pid()
+
+        def waits() -> None:
+            with pytest.raises(CallExit) as failed:
+                gen_statem.call(pid, keeps(Postpone()))
+            process.send(me, ("failed", failed.value.reason))
+
+        process.spawn(waits, green=run.green)
+        until(lambda: sys.get_status(pid)["postponed"])
+        gen_statem.cast(pid, does(Stop("other")))
+        assert heard() == ("failed", "other")
+
+    run(body)
+
+
+def test_statem_21_a_call_that_times_out_never_sees_its_reply(run: Runner) -> None:
+    """call timeout exits; late reply dropped (clean and dirty forms)."""
+
+    def body() -> None:
+        pid = gen_statem.start(kind(run), 0)
+        step = replies(lambda from_: KeepState(from_))
+        with pytest.raises(CallTimeout) as late:
+            gen_statem.call(pid, step, 0.01)
+        assert late.value.request == ("gen_statem", "call", (pid, step, 0.01))
+        gen_statem.reply(gen_statem.call(pid, "where", 5)[1], "too late")
+        nothing_more()
+        assert gen_statem.call(pid, "where", 5)[0] == "a"
+        gen_statem.stop(pid)
+
+    run(body)
+
+
+def test_statem_22_a_reply_may_come_later_from_a_kept_from(run: Runner) -> None:
+    """reply may come later from stored From."""
+
+    def body() -> None:
+        pid, me = gen_statem.start(kind(run), 0), self_pid()
+
+        def asks() -> None:
+            kept = gen_statem.call(pid, replies(lambda from_: KeepState(from_)), 5)
+            process.send(me, ("answer", kept))
+
+        ways: list[Callable[[From], None]] = [
+            lambda kept: gen_statem.cast(pid, keeps(Reply(kept, "later"))),
+            lambda kept: gen_statem.reply(kept, "later"),
+            lambda kept: gen_statem.reply([Reply(kept, "later")]),
+        ]
+        for how in ways:
+            process.spawn(asks, green=run.green)
+            until(lambda: where(pid)[1] != 0)
+            how(where(pid)[1])
+            assert heard() == ("answer", "later")
+            gen_statem.cast(pid, does(KeepState(0)))
+        gen_statem.stop(pid)
+        with pytest.raises(BadArgument, match=r"reply\('x'\): expected Reply"):
+            gen_statem.reply("x")  # type: ignore[arg-type]  # what is refused
+
+    run(body)
+
+
+WRONG_ACTIONS: list[Any] = [
+    "postpone",
+    5,
+    Reply("nobody", 1),  # type: ignore[arg-type]  # what is refused
+    SetStateTimeout(-1),
+    SetStateTimeout("1"),  # type: ignore[arg-type]  # what is refused
+    SetTimeout([], 1),  # type: ignore[arg-type]  # what is refused
+    SetTimeout(([],), 1),
+    NextEvent("cast", 1),  # type: ignore[arg-type]  # what is refused
+    ChangeCallbackModule("x"),
+    PopCallbackModule(),
+]
+
+
+def test_statem_23_bad_results_and_actions_end_the_machine(run: Runner) -> None:
+    """bad return -> {bad_return_from_state_function,V}; bad action ->
+    {bad_action_from_state_function,A}."""
+
+    def body() -> None:
+        def ends(step: Any) -> Any:
+            pid, _ = gen_statem.start_monitor(kind(run), 0)
+            gen_statem.cast(pid, step)
+            return process.receive(Down, timeout=5).reason
+
+        for result in (None, "keep_state", NextState):
+            assert ends(does(result)) == ("bad_return_from_state_function", result)
+        for action in WRONG_ACTIONS:
+            assert ends(keeps(action)) == ("bad_action_from_state_function", action)
+        wrong = does(StopAndReply("why", "x"))  # type: ignore[arg-type]  # what is refused
+        assert ends(wrong) == ("bad_reply_action_from_state_function", "x")
+        pid, _ = gen_statem.start_monitor(kind(run), lambda: Ok("a", 0, "x"))  # type: ignore[arg-type]
+        down = process.receive(Down, timeout=5)
+        assert (down.pid, down.reason) == (pid, ("bad_action_from_state_function", "x"))
+        with pytest.raises(StartError) as failed:
+            gen_statem.start(kind(run), lambda: "nonsense")
+        assert failed.value.reason == ("bad_return_from_init", "nonsense")
+
+    run(body)
+
+
+def test_statem_24_starting_and_stopping_is_as_of_a_gen_server(run: Runner) -> None:
+    """start/stop/name/timeout/ignore/already_started semantics as GenServer."""
+
+    def body() -> None:
+        module = kind(run)
+        process.flag(trap_exit=True)
+        with pytest.raises(Ignored):
+            gen_statem.start(module, lambda: IGNORE)
+        with pytest.raises(StartError) as failed:
+            gen_statem.start_link(module, lambda: Stop("why"))
+        assert failed.value.reason == "why"
+        with pytest.raises(StartError) as failed:
+            gen_statem.start_link(module, lambda: 1 / 0)
+        assert isinstance(failed.value.reason, Crash)
+        nothing_more()
+        with pytest.raises(StartError) as failed:
+            gen_statem.start(module, lambda: process.sleep(60), timeout=0.01)
+        assert failed.value.reason == "timeout"
+        for name in names(run):
+            pid = gen_statem.start(module, 0, name=name)
+            assert gen_statem.whereis(name) == pid
+            with pytest.raises(AlreadyStarted) as taken:
+                gen_statem.start(module, 0, name=name)
+            assert taken.value.pid == pid
+            assert where(name) == ("a", 0)
+            gen_statem.stop(name)
+            assert gen_statem.whereis(name) is None
+        pid = gen_statem.start_link(module, 0)
+        gen_statem.stop(pid, "why")
+        assert process.receive(Exit, timeout=5) == Exit(pid, "why")
+        with pytest.raises(CallExit) as ended:
+            gen_statem.stop(pid)
+        assert ended.value.exit_reason == ("noproc", ("gen_statem", "stop", (pid, "normal", None)))
+        pid, ref = gen_statem.start_monitor(module, 0)
+        process.exit(pid, "kill")
+        assert process.receive(Down, timeout=5) == Down(ref, pid, "killed")
+
+    run(body)
+
+
+def test_statem_25_terminate_gets_reason_state_and_data(run: Runner) -> None:
+    """terminate(Reason, State, Data); crash in terminate reported."""
+
+    def body() -> None:
+        pid = begin(run)
+        gen_statem.cast(pid, goes("b"))
+        gen_statem.stop(pid, "why")
+        assert heard() == ("terminate", "why", "b")
+        pid = begin(run)
+        gen_statem.cast(pid, does(Stop("data", self_pid())))
+        assert heard() == ("terminate", "data", "a")
+
+        class Breaks(kind(run)):  # type: ignore[misc]  # of the kind under test
+            def terminate(self, reason: Any, state: Any, data: Any) -> None:
+                raise RuntimeError("in terminate")
+
+        pid, _ = gen_statem.start_monitor(Breaks, 0)
+        gen_statem.cast(pid, does(Stop()))
+        reason = process.receive(Down, timeout=5).reason
+        assert isinstance(reason, Crash)
+        assert reason.message == "in terminate"
+
+    run(body)
+
+
+def test_statem_25_a_parents_exit_ends_one_that_traps_exits(run: Runner) -> None:
+    """terminate(Reason, State, Data), for the parent's exit as for a stop."""
+
+    def body() -> None:
+        me = self_pid()
+
+        def parent() -> None:
+            def init() -> Any:
+                process.flag(trap_exit=True)
+                return Ok("a", me)
+
+            gen_statem.start_link(kind(run), init)
+            process.exit("gone")
+
+        process.spawn(parent, green=run.green)
+        assert heard() == ("terminate", "gone", "a")
+
+    run(body)
+
+
+@pytest.mark.parametrize("reason", ["normal", "shutdown", ("shutdown", "x")])
+def test_statem_26_orderly_ends_are_not_logged(
+    node: Node, capture_reports: Reports, reason: Any
+) -> None:
+    """shutdown reasons not logged."""
+    pid = gen_statem.start(Machine, 0)
+    gen_statem.cast(pid, does(Stop(reason)))
+    gone(pid)
+    assert capture_reports.texts == []
+
+
+def test_statem_27_sys_sees_and_changes_state_and_data(run: Runner) -> None:
+    """sys get_state -> {State, Data}; replace_state may change state name."""
+
+    def body() -> None:
+        pid = gen_statem.start(kind(run), 0)
+        assert sys.get_state(pid) == ("a", 0)
+        assert sys.replace_state(pid, lambda old: ("z", old[1] + 1)) == ("z", 1)
+        assert where(pid) == ("z", 1)
+        with pytest.raises(CallExit) as failed:
+            sys.replace_state(pid, lambda _: "no pair")
+        assert failed.value.reason[0] == "callback_failed"
+        assert where(pid) == ("z", 1)
+        assert sys.get_status(pid)["state"] == "z"
+        gen_statem.stop(pid)
+
+    run(body)
+
+
+def test_statem_28_the_callback_module_is_changed_pushed_and_popped(run: Runner) -> None:
+    """callback module push/pop/change; pop too many is bad action."""
+
+    def body() -> None:
+        base = GreenByState if run.green else ByState
+
+        class Pushed(base):  # type: ignore[misc, valid-type]  # of the kind under test
+            def a(self, event_type: EventType, content: Any, data: Any) -> Any:
+                assert isinstance(event_type, Call)
+                said = Reply(event_type.from_, ("pushed", content))
+                return KeepStateAndData([said, PopCallbackModule()] if content == "pop" else said)
+
+        pid, _ = gen_statem.start_monitor(kind(run), 0)
+        assert where(pid) == ("a", 0)
+        gen_statem.cast(pid, keeps(PushCallbackModule(Pushed)))
+        assert gen_statem.call(pid, "x", 5) == ("pushed", "x")
+        assert sys.get_status(pid)["module"] is Pushed
+        assert gen_statem.call(pid, "pop", 5) == ("pushed", "pop")
+        assert where(pid) == ("a", 0)
+        gen_statem.cast(pid, keeps(ChangeCallbackModule(Pushed)))
+        assert gen_statem.call(pid, "x", 5) == ("pushed", "x")
+        # The reply is on its way before the action after it is found wrong.
+        assert gen_statem.call(pid, "pop", 5) == ("pushed", "pop")
+        reason = process.receive(Down, timeout=5).reason
+        assert reason == ("bad_action_from_state_function", PopCallbackModule())
+
+    run(body)
+
+
+def test_statem_30_the_report_of_a_crash_tells_all(node: Node, capture_reports: Reports) -> None:
+    """crash log: state, last event, queued, postponed, time-outs, log, client."""
+    pid = gen_statem.start(Machine, 7, name="door")
+    sys.log(pid, True)
+    process.send(pid, "postponed")
+    gen_statem.cast(pid, keeps(SetTimeout("n", LATE, "late"), NextEvent(Cast(), "i")))
+
+    def breaks(event_type: EventType, state: Any, data: Any) -> Any:
+        raise RuntimeError("oops")
+
+    with pytest.raises(CallExit):
+        gen_statem.call(pid, breaks, 5)
+    report = capture_reports.reports[0]
+    text = capture_reports.texts[0]
+    assert text.startswith("State machine 'door' terminating\n** (RuntimeError) oops")
+    assert f"Last message (from {self_pid()!r})" in text
+    assert "State: 'a'\nData: 7" in text
+    assert f"Client {self_pid()!r} is alive" in text
+    assert report["label"] == "gen_statem_terminate"
+    assert (report["state"], report["data"], report["client"]) == ("a", 7, self_pid())
+    assert report["last_message"][1] is breaks
+    assert report["postponed"][0][1] == "postponed"
+    assert report["timeouts"] == [(NamedTimeout("n"), "late")]
+    assert report["log"][0] == ("in", "postponed")
+    assert report["queue"] == []
+
+
+def test_statem_30_events_that_wait_stand_in_the_report(
+    node: Node, capture_reports: Reports
+) -> None:
+    """crash log: queued."""
+    pid = gen_statem.start(Machine, 7)
+    gen_statem.cast(pid, keeps(NextEvent(Cast(), lambda *_: 1 / 0), NextEvent(Cast(), "waits")))
+    gone(pid)
+    assert capture_reports.reports[0]["queue"] == [(Cast(), "waits")]
+
+
+def test_format_status_hides_what_it_wants(node: Node, capture_reports: Reports) -> None:
+    class Discreet(Machine):
+        def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+            return {"data": "hidden", "timeouts": []}
+
+    class Broken(Machine):
+        def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
+            raise RuntimeError("broken")
+
+    pid = gen_statem.start(Discreet, "secret")
+    gen_statem.cast(pid, keeps(SetStateTimeout(LATE, "secret")))
+    assert "secret" not in repr(sys.get_status(pid))
+    gen_statem.cast(pid, does(Stop("why")))
+    gone(pid)
+    assert "secret" not in capture_reports.texts[0]
+    assert "secret" not in repr(capture_reports.reports[0])
+    pid = gen_statem.start(Broken, "secret")
+    status = sys.get_status(pid)
+    assert "secret" not in repr(status)
+    assert "Broken.format_status raised RuntimeError: broken" in status["data"]
+    gen_statem.stop(pid)
+
+
+def test_suspended_events_and_time_outs_wait(run: Runner) -> None:
+    def body() -> None:
+        pid = begin(run, SetStateTimeout(0.02, "time"))
+        sys.suspend(pid)
+        gen_statem.cast(pid, "cast")
+        process.sleep(0.06)
+        nothing_more()
+        assert sys.get_state(pid)[0] == "a"
+        sys.resume(pid)
+        assert contents(2) == ["cast", "time"]
+        gen_statem.stop(pid)
+
+    run(body)
+
+
+def test_states_can_be_methods(run: Runner) -> None:
+    def body() -> None:
+        pid, _ = gen_statem.start_monitor(GreenByState if run.green else ByState, 0)
+        assert [gen_statem.call(pid, "flip", 5) for _ in range(3)] == ["on", "off", "on"]
+        assert sys.get_state(pid) == ("on", 3)
+        gen_statem.call(pid, "flip", 5)
+        for wrong in ("nowhere", "terminate", "_may"):
+            assert gen_statem.call(pid, wrong, 5) == "gone"
+            gen_statem.cast(pid, "x")
+            crash = process.receive(Down, timeout=5).reason
+            assert f"has no state function for {wrong!r}" in crash.message
+            pid, _ = gen_statem.start_monitor(GreenByState if run.green else ByState, 0)
+        gen_statem.stop(pid)
+
+    run(body)
+
+
+def test_hibernation_is_accepted(run: Runner) -> None:
+    def body() -> None:
+        pid = gen_statem.start(kind(run), 0)
+        gen_statem.cast(pid, keeps(Hibernate()))
+        assert gen_statem.call(pid, answers(lambda state, _: state), 5) == "a"
+        gen_statem.stop(pid)
+
+    run(body)
+
+
+def test_a_supervisor_restarts_a_machine(node: Node) -> None:
+    boss = supervisor.start_link([(Machine, 1)], strategy="one_for_one")
+    first: Any = supervisor.which_children(boss)[0].pid
+    gen_statem.cast(first, goes("b"))
+    gen_statem.cast(first, does(Stop("why")))
+    gone(first)
+    until(lambda: supervisor.which_children(boss)[0].pid not in (first, None, "restarting"))
+    second: Any = supervisor.which_children(boss)[0].pid
+    assert where(second) == ("a", 1)
+    supervisor.stop(boss)
+
+
+def test_coroutines_can_be_callbacks_and_callers(node: Node) -> None:
+    class Async(GenStatem[str, int], callback_mode="handle_event_function", state_enter=True):
+        async def init(self, arg: int) -> Any:
+            await aio.sleep(0)
+            return Ok("a", arg)
+
+        async def handle_event(
+            self, event_type: EventType, content: Any, state: str, data: int
+        ) -> Any:
+            await aio.sleep(0)
+            match event_type:
+                case Call(from_) if content == "later":
+                    return NextState("b", data, [Reply(from_, state), SetStateTimeout(0.01)])
+                case Call() if state == "b":
+                    return KeepStateAndData(Postpone())
+                case Call(from_):
+                    return KeepStateAndData(Reply(from_, (state, data)))
+                case StateTimeout():
+                    return NextState("c", data + 1)
+                case Cast():
+                    raise RuntimeError("oops")
+                case _:
+                    return KeepStateAndData()
+
+    async def scenario() -> None:
+        pid, ref = await aio.gen_statem.start_monitor(Async, 1)
+        assert await aio.gen_statem.call(pid, "later") == "a"
+        assert await aio.gen_statem.call(pid, "x") == ("c", 2)
+        assert await aio.sys.get_state(pid) == ("c", 2)
+        with pytest.raises(CallExit) as ended:
+            await aio.gen_statem.call("nobody", "x")
+        assert ended.value.request[0] == "gen_statem"
+        aio.gen_statem.cast(pid, "break")
+        down = await aio.receive(Down, timeout=5)
+        assert (down.ref, down.reason.message) == (ref, "oops")
+        for start in (aio.gen_statem.start, aio.gen_statem.start_link):
+            pid = await start(Async, 1)
+            await aio.gen_statem.stop(pid)
+
+    process.await_coroutine(scenario())
+
+
+def test_what_users_get_wrong_has_one_clear_error(node: Node) -> None:
+    with pytest.raises(BadArgument, match="expected 'handle_event_function' or 'state_functions'"):
+
+        class Mode(GenStatem[str, int], callback_mode="state_function"):  # pyright: ignore[reportUnusedClass]
+            pass
+
+    with pytest.raises(BadArgument, match="'gren'; expected callback_mode, state_enter, green"):
+
+        class Option(GenStatem[str, int], gren=True):  # pyright: ignore[reportUnusedClass]
+            pass
+
+    class NoMode(GenStatem[str, int]):
+        pass
+
+    with pytest.raises(BadArgument, match="NoMode has no callback_mode; expected class NoMode"):
+        gen_statem.start(NoMode, 0)
+    with pytest.raises(BadArgument, match="5 is not a GenStatem class"):
+        gen_statem.start(5, 0)  # type: ignore[arg-type]  # what is refused
+
+
+def test_a_thread_does_not_take_a_callback_module_of_coroutines(node: Node) -> None:
+    class Later(GenStatem[str, int], callback_mode="handle_event_function"):
+        async def handle_event(
+            self, event_type: EventType, content: Any, state: str, data: int
+        ) -> Any:
+            return KeepStateAndData()
+
+    pid, _ = gen_statem.start_monitor(Machine, 0)
+    at_once(pid, keeps(PushCallbackModule(Later)))
+    reason = process.receive(Down, timeout=5).reason
+    assert reason == ("bad_action_from_state_function", PushCallbackModule(Later))
