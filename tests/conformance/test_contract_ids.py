@@ -2,7 +2,20 @@
 
 from tests.conformance.contract import LINES, departures, named_tests
 
-BUILT = ("PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE")
+BUILT = (
+    "PROC",
+    "LINK",
+    "MON",
+    "TIMERB",
+    "GS",
+    "SYS",
+    "LOG",
+    "SUP",
+    "PLIB",
+    "GLOB",
+    "NODE",
+    "STATEM",
+)
 
 
 def test_the_contract_is_whole() -> None:

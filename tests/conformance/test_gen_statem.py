@@ -405,7 +405,20 @@ def test_statem_18_entering_may_set_time_outs_and_reply(run: Runner) -> None:
     run(body)
 
 
-def test_time_outs_that_came_while_the_machine_was_busy_keep_their_turn(run: Runner) -> None:
+def test_statem_13_a_time_out_of_zero_can_be_set_to_later(run: Runner) -> None:
+    """setting the same timeout again restarts it, also one whose turn had come."""
+
+    def body() -> None:
+        pid = begin(run)
+        again = keeps(SetStateTimeout(SHORT, "later"))
+        gen_statem.cast(pid, keeps(SetStateTimeout(0, "lost"), NextEvent(Cast(), again)))
+        assert heard() == (StateTimeout(), "later", "a")
+        gen_statem.stop(pid)
+
+    run(body)
+
+
+def test_statem_07_a_time_out_that_came_has_its_turn_in_the_mailbox(run: Runner) -> None:
     """A time-out's message stands in the mailbox behind what came before it."""
 
     def body() -> None:

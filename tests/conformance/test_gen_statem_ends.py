@@ -398,7 +398,9 @@ def test_statem_30_events_that_wait_stand_in_the_report(
     assert capture_reports.reports[0]["queue"] == [(Cast(), "waits")]
 
 
-def test_format_status_hides_what_it_wants(node: Node, capture_reports: Reports) -> None:
+def test_statem_30_format_status_hides_what_it_wants(node: Node, capture_reports: Reports) -> None:
+    """error_format_status: format_status decides what reports and status show."""
+
     class Discreet(Machine):
         def format_status(self, why: str, status: dict[str, Any]) -> dict[str, Any]:
             return {"data": "hidden", "timeouts": []}
@@ -421,7 +423,9 @@ def test_format_status_hides_what_it_wants(node: Node, capture_reports: Reports)
     gen_statem.stop(pid)
 
 
-def test_suspended_events_and_time_outs_wait(run: Runner) -> None:
+def test_statem_27_suspended_events_and_time_outs_wait(run: Runner) -> None:
+    """sys suspend: neither events nor time-outs are handled, and all come later."""
+
     def body() -> None:
         pid = begin(run, SetStateTimeout(0.02, "time"))
         sys.suspend(pid)
@@ -436,7 +440,9 @@ def test_suspended_events_and_time_outs_wait(run: Runner) -> None:
     run(body)
 
 
-def test_states_can_be_methods(run: Runner) -> None:
+def test_statem_06_states_can_be_methods(run: Runner) -> None:
+    """state_functions: the state names the callback that gets the event's arguments."""
+
     def body() -> None:
         pid, _ = gen_statem.start_monitor(GreenByState if run.green else ByState, 0)
         assert [gen_statem.call(pid, "flip", 5) for _ in range(3)] == ["on", "off", "on"]
@@ -453,7 +459,9 @@ def test_states_can_be_methods(run: Runner) -> None:
     run(body)
 
 
-def test_hibernation_is_accepted(run: Runner) -> None:
+def test_statem_23_hibernation_is_a_good_action(run: Runner) -> None:
+    """hibernate is an action."""
+
     def body() -> None:
         pid = gen_statem.start(kind(run), 0)
         gen_statem.cast(pid, keeps(Hibernate()))
@@ -463,7 +471,9 @@ def test_hibernation_is_accepted(run: Runner) -> None:
     run(body)
 
 
-def test_a_supervisor_restarts_a_machine(node: Node) -> None:
+def test_statem_24_a_supervisor_restarts_a_machine(node: Node) -> None:
+    """start semantics as GenServer, under a supervisor."""
+
     boss = supervisor.start_link([(Machine, 1)], strategy="one_for_one")
     first: Any = supervisor.which_children(boss)[0].pid
     gen_statem.cast(first, goes("b"))
@@ -475,7 +485,9 @@ def test_a_supervisor_restarts_a_machine(node: Node) -> None:
     supervisor.stop(boss)
 
 
-def test_coroutines_can_be_callbacks_and_callers(node: Node) -> None:
+def test_statem_24_coroutines_can_be_callbacks_and_callers(node: Node) -> None:
+    """start, stop and call as GenServer, in coroutines."""
+
     class Async(GenStatem[str, int], callback_mode="handle_event_function", state_enter=True):
         async def init(self, arg: int) -> Any:
             await aio.sleep(0)
@@ -517,7 +529,9 @@ def test_coroutines_can_be_callbacks_and_callers(node: Node) -> None:
     process.await_coroutine(scenario())
 
 
-def test_what_users_get_wrong_has_one_clear_error(node: Node) -> None:
+def test_statem_24_what_users_get_wrong_has_one_clear_error(node: Node) -> None:
+    """start semantics as GenServer, for classes that cannot be machines."""
+
     with pytest.raises(BadArgument, match="expected 'handle_event_function' or 'state_functions'"):
 
         class Mode(GenStatem[str, int], callback_mode="state_function"):  # pyright: ignore[reportUnusedClass]
@@ -537,7 +551,9 @@ def test_what_users_get_wrong_has_one_clear_error(node: Node) -> None:
         gen_statem.start(5, 0)  # type: ignore[arg-type]  # what is refused
 
 
-def test_a_thread_does_not_take_a_callback_module_of_coroutines(node: Node) -> None:
+def test_statem_28_a_thread_does_not_take_a_callback_module_of_coroutines(node: Node) -> None:
+    """callback module push: one of coroutines in a thread is a bad action."""
+
     class Later(GenStatem[str, int], callback_mode="handle_event_function"):
         async def handle_event(
             self, event_type: EventType, content: Any, state: str, data: int
