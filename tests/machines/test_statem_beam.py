@@ -115,18 +115,18 @@ def list_term(terms: list[str]) -> str:
 
 def result_term(result: Any) -> str:
     actions = list_term([action_term(a) for a in getattr(result, "actions", [])])
-    match result:
-        case t.NextState():
+    match result.__class__.__name__:
+        case "NextState":
             return f"{{next_state,{result.state},{result.data},{actions}}}"
-        case t.KeepState():
+        case "KeepState":
             return f"{{keep_state,{result.data},{actions}}}"
-        case t.KeepStateAndData():
+        case "KeepStateAndData":
             return f"{{keep_state_and_data,{actions}}}"
-        case t.RepeatState():
+        case "RepeatState":
             return f"{{repeat_state,{result.data},{actions}}}"
-        case t.RepeatStateAndData():
+        case "RepeatStateAndData":
             return f"{{repeat_state_and_data,{actions}}}"
-        case t.Stop():
+        case "Stop":
             return f"{{stop,{result.reason},{result.data}}}"
         case _:
             return str(result)
