@@ -55,6 +55,7 @@ _HOMES: dict[str, str] = {
         "otpy.behaviours.results",
     ),
     **dict.fromkeys(("GenServer", "Request"), "otpy.behaviours.gen_server"),
+    "GenStatem": "otpy.behaviours.gen_statem",
     "From": "otpy.runtime.mail",
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
@@ -78,6 +79,7 @@ _MODULES: dict[str, str] = {
     "agent": "otpy.behaviours.agent",
     "task": "otpy.behaviours.task",
     "task_supervisor": "otpy.behaviours.task_supervisor",
+    "gen_statem": "otpy.behaviours.gen_statem",
     "supervisor": "otpy.behaviours.supervisor",
     "dynamic_supervisor": "otpy.behaviours.dynamic_supervisor",
     "partition_supervisor": "otpy.behaviours.partition_supervisor",
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from otpy.behaviours import agent as agent
     from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
+    from otpy.behaviours import gen_statem as gen_statem
     from otpy.behaviours import partition_supervisor as partition_supervisor
     from otpy.behaviours import registry as registry
     from otpy.behaviours import supervisor as supervisor
@@ -104,6 +107,7 @@ if TYPE_CHECKING:
     from otpy.behaviours.dynamic_supervisor import DynamicSupervisor as DynamicSupervisor
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
+    from otpy.behaviours.gen_statem import GenStatem as GenStatem
     from otpy.behaviours.partition_supervisor import PartitionSupervisor as PartitionSupervisor
     from otpy.behaviours.results import IGNORE as IGNORE
     from otpy.behaviours.results import CallResult as CallResult

@@ -1,4 +1,4 @@
-"""The loop of a GenServer: what each item of the mailbox makes of the state.
+"""The loop of a behaviour, and that of a GenServer: what each item of the mailbox makes of it.
 
 Rules: a callback's exception or bad result ends the process through
 ``terminate``; the answer of a ``Stop`` is sent after ``terminate``, that of a
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otpy.behaviours import _standby, _system
+from otpy.behaviours._module import CallbackModule
 from otpy.behaviours._report import Continued, report_termination
 from otpy.behaviours.results import (
     UNSET,
@@ -67,14 +68,12 @@ def _waits(result: "Ok[Any] | Reply[Any] | NoReply[Any]") -> bool:
     return isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout >= 0
 
 
-class Loop:
-    """One GenServer at work."""
+class BehaviourLoop:
+    """The loop of a behaviour, whichever callbacks it has: start, standby, ``sys`` and end."""
 
     __slots__ = (
         "arg",
         "debug",
-        "handle_call",
-        "handle_cast",
         "held",
         "idle_timeout",
         "is_async",
@@ -85,34 +84,63 @@ class Loop:
         "special",
         "standby",
         "starter",
-        "state",
         "suspended",
     )
+    title = "GenServer"
+    label = "gen_server_terminate"
 
     def __init__(
-        self, module: "GenServer[Any]", arg: Any, parent: Pid | None, starter: From, name: Any
+        self, module: CallbackModule, arg: Any, parent: Pid | None, starter: From, name: Any
     ) -> None:
-        self.module = module
+        self.module: Any = module  # which callbacks it has, its own loop knows
         self.arg = arg
         self.parent = parent
         self.starter: From | None = starter
         self.name = name
         self.proc: Process = None  # type: ignore[assignment]  # set before the process starts
-        self.state: Any = None
         self.idle_timeout: float | None = None
         self.suspended = False
         self.held: deque[Any] | None = None
         self.standby: _standby.Standby | None = None
         self.debug: _system.Debug | None = None
-        self.is_async = type(module).is_async
+        self.is_async = module.is_async
         self.special = False
-        self.handle_call = module.handle_call
-        self.handle_cast = module.handle_cast
+
+    # What a behaviour adds.
+
+    def get_state(self) -> Any:
+        """What ``sys.get_state`` gives."""
+        raise NotImplementedError
+
+    def replace_state(self, state: Any) -> None:
+        """Put another in the place of what ``get_state`` gives."""
+        raise NotImplementedError
+
+    def shown(self) -> dict[str, Any]:
+        """What status and reports show, and ``format_status`` may change."""
+        return {"state": self.get_state()}
+
+    def init_done(self, result: Any) -> Any:
+        """What ``init`` returned."""
+        raise NotImplementedError
+
+    def handle(self, item: Any) -> Any:
+        """Handle one item of the mailbox."""
+        raise NotImplementedError
+
+    def on_timeout(self) -> Any:
+        """``idle_timeout`` has passed and the mailbox is empty."""
+        raise NotImplementedError
+
+    def run_terminate(self, reason: Any) -> None:
+        """Call the module's ``terminate``."""
+        raise NotImplementedError
 
     @property
     def initial_call(self) -> str:
         """What reports call the beginning of this process."""
-        return self.module.initial_call()
+        beginning: str = self.module.initial_call()
+        return beginning
 
     # Start.
 
@@ -135,14 +163,14 @@ class Loop:
             self._init_failed(error)
         if self.is_async and inspect.isawaitable(result):
             return self._init_later(result)
-        return self._init_done(result)
+        return self.init_done(result)
 
     async def _init_later(self, result: Any) -> None:
         try:
             result = await result
         except BaseException as error:  # noqa: BLE001 - any end of init is told to the starter
             self._init_failed(error)
-        again = self._init_done(result)
+        again = self.init_done(result)
         if again is not None:
             await again
 
@@ -152,17 +180,6 @@ class Loop:
         if not isinstance(error, ProcessExit):
             report_termination(self, reason_of(error), error, None)
         raise ProcessExit(reason_of(error)) from None
-
-    def _init_done(self, result: InitResult[Any]) -> Any:
-        if isinstance(result, Ok) and _waits(result):
-            self.state = result.state
-            self.tell_starter(True, self.proc.pid)
-            return self._after(result)
-        if isinstance(result, Ignore):
-            self.quit(NORMAL, result)
-        if isinstance(result, Stop):
-            self.quit(result.reason, result.reason)
-        self.quit(("bad_return_value", result), ("bad_return_value", result))
 
     def quit(self, reason: Any, told: Any) -> NoReturn:
         """End before the loop has begun; the name is free when the starter hears of it."""
@@ -186,10 +203,105 @@ class Loop:
 
     # One item.
 
+    def aside(self, item: Any, kind: type[Any]) -> Any:
+        """Suspended, in standby or debugged: ``NOW`` if the item is to be handled now."""
+        if self.debug is not None and kind is not System:
+            self.debug.saw(item)
+        if kind is System or (kind is Exit and item.pid == self.parent):
+            return NOW
+        if self.standby is not None:
+            return _standby.handle(self, item)
+        if self.suspended:
+            if self.held is None:
+                self.held = deque()
+            self.held.append(item)
+            return None
+        return NOW
+
+    def defer(self, from_: From) -> None:
+        """The caller's answer is to come later; until then it shares this process's fate."""
+        proc = self.proc
+        caller = proc.node.procs.get(from_.pid)
+        if caller is None or caller.call_tag == from_.tag:
+            if proc.deferred is None:
+                proc.deferred = {}
+            proc.deferred[from_.tag] = from_
+
+    # The end.
+
+    def bad_return(self, result: Any, item: Any) -> NoReturn:
+        """A callback returned what no callback may return."""
+        self.stop(("bad_return_value", result), item)
+
+    def crash(self, error: BaseException, item: Any) -> NoReturn:
+        """A callback raised."""
+        if not self.proc.alive:
+            raise ProcessExit(self.proc.reason)
+        self.stop(reason_of(error), item, error=error)
+
+    def stop(
+        self,
+        reason: Any,
+        item: Any,
+        then: Callable[[], None] | None = None,
+        error: BaseException | None = None,
+    ) -> NoReturn:
+        """Run ``terminate`` and end with ``reason``, or with what went wrong in it."""
+        try:
+            if self.standby is None:
+                self.run_terminate(reason)
+        except BaseException as failed:  # noqa: BLE001 - replaces the reason, as in OTP
+            if not self.proc.alive:
+                raise ProcessExit(self.proc.reason) from None
+            reason, error = reason_of(failed), failed
+        if not is_shutdown(reason):
+            report_termination(self, reason, error, item)
+        if then is not None:
+            try:
+                then()
+            except NotSendable as failed:
+                reason = reason_of(failed)
+                report_termination(self, reason, failed, item)
+        raise ProcessExit(reason) from None
+
+
+class Loop(BehaviourLoop):
+    """One GenServer at work."""
+
+    __slots__ = ("handle_call", "handle_cast", "state")
+
+    def __init__(
+        self, module: "GenServer[Any]", arg: Any, parent: Pid | None, starter: From, name: Any
+    ) -> None:
+        super().__init__(module, arg, parent, starter, name)
+        self.state: Any = None
+        self.handle_call = module.handle_call
+        self.handle_cast = module.handle_cast
+
+    def get_state(self) -> Any:
+        return self.state
+
+    def replace_state(self, state: Any) -> None:
+        self.state = state
+
+    def run_terminate(self, reason: Any) -> None:
+        self.module.terminate(reason, self.state)
+
+    def init_done(self, result: InitResult[Any]) -> Any:
+        if isinstance(result, Ok) and _waits(result):
+            self.state = result.state
+            self.tell_starter(True, self.proc.pid)
+            return self._after(result)
+        if isinstance(result, Ignore):
+            self.quit(NORMAL, result)
+        if isinstance(result, Stop):
+            self.quit(result.reason, result.reason)
+        self.quit(("bad_return_value", result), ("bad_return_value", result))
+
     def handle(self, item: Any) -> Any:
         """Handle one item of the mailbox."""
         kind = type_of(item)
-        if self.special and (later := self._special(item, kind)) is not NOW:
+        if self.special and (later := self.aside(item, kind)) is not NOW:
             return later
         if kind is Cast:
             try:
@@ -219,21 +331,6 @@ class Loop:
         """The time-out of the last result has passed and the mailbox is empty."""
         self.idle_timeout = None
         return self._run(self.module.handle_info, TIMEOUT, TIMEOUT)
-
-    def _special(self, item: Any, kind: type[Any]) -> Any:
-        """Suspended, in standby or debugged: ``NOW`` if the item is to be handled now."""
-        if self.debug is not None and kind is not System:
-            self.debug.saw(item)
-        if kind is System or (kind is Exit and item.pid == self.parent):
-            return NOW
-        if self.standby is not None:
-            return _standby.handle(self, item)
-        if self.suspended:
-            if self.held is None:
-                self.held = deque()
-            self.held.append(item)
-            return None
-        return NOW
 
     def _call(self, item: Call) -> Any:
         proc = self.proc
@@ -288,11 +385,8 @@ class Loop:
         elif isinstance(result, NoReply):
             answered = proc.handling is not from_  # by ``reply``, in the callback itself
             proc.handling = None
-            caller = proc.node.procs.get(from_.pid)
-            if not answered and (caller is None or caller.call_tag == from_.tag):
-                if proc.deferred is None:
-                    proc.deferred = {}
-                proc.deferred[from_.tag] = from_
+            if not answered:
+                self.defer(from_)
         elif isinstance(result, Stop):
             if result.state is not UNSET:
                 self.state = result.state
@@ -353,40 +447,3 @@ class Loop:
 
     def _continue(self, arg: Any) -> Any:
         return self._run(self.module.handle_continue, arg, Continued(("continue", arg)))
-
-    # The end.
-
-    def bad_return(self, result: Any, item: Any) -> NoReturn:
-        """A callback returned what no callback may return."""
-        self.stop(("bad_return_value", result), item)
-
-    def crash(self, error: BaseException, item: Any) -> NoReturn:
-        """A callback raised."""
-        if not self.proc.alive:
-            raise ProcessExit(self.proc.reason)
-        self.stop(reason_of(error), item, error=error)
-
-    def stop(
-        self,
-        reason: Any,
-        item: Any,
-        then: Callable[[], None] | None = None,
-        error: BaseException | None = None,
-    ) -> NoReturn:
-        """Run ``terminate`` and end with ``reason``, or with what went wrong in it."""
-        try:
-            if self.standby is None:
-                self.module.terminate(reason, self.state)
-        except BaseException as failed:  # noqa: BLE001 - replaces the reason, as in OTP
-            if not self.proc.alive:
-                raise ProcessExit(self.proc.reason) from None
-            reason, error = reason_of(failed), failed
-        if not is_shutdown(reason):
-            report_termination(self, reason, error, item)
-        if then is not None:
-            try:
-                then()
-            except NotSendable as failed:
-                reason = reason_of(failed)
-                report_termination(self, reason, failed, item)
-        raise ProcessExit(reason) from None

@@ -1,16 +1,19 @@
-"""The report of a GenServer that ends for another reason than an orderly one."""
+"""The report of a behaviour that ends for another reason than an orderly one."""
 
 import logging
 from typing import TYPE_CHECKING, Any
 
 from otpy.behaviours import _system
+from otpy.machines import statem_types
+from otpy.machines.statem_types import Event
 from otpy.runtime.mail import Call, Cast
 from otpy.runtime.reports import details, facts, shown_reason
 from otpy.runtime.scheduler import TimedOut
+from otpy.terms.pid import Pid
 from otpy.terms.reasons import Crash, is_tuple
 
 if TYPE_CHECKING:
-    from otpy.behaviours._loop import Loop
+    from otpy.behaviours._loop import BehaviourLoop
 
 
 class Continued(tuple[str, Any]):
@@ -19,10 +22,15 @@ class Continued(tuple[str, Any]):
     __slots__ = ()
 
 
-LOG = logging.getLogger("otpy.gen_server")
+LOGS = {
+    "gen_server_terminate": logging.getLogger("otpy.gen_server"),
+    "gen_statem_terminate": logging.getLogger("otpy.gen_statem"),
+}
 
 
-def report_termination(loop: "Loop", reason: Any, error: BaseException | None, item: Any) -> None:
+def report_termination(
+    loop: "BehaviourLoop", reason: Any, error: BaseException | None, item: Any
+) -> None:
     """Log who ended, why, on which message, in which state, and who was waiting."""
     proc = loop.proc
     status = _system.formatted(
@@ -31,14 +39,15 @@ def report_termination(loop: "Loop", reason: Any, error: BaseException | None, i
         {"message": _message(item), "reason": reason, "log": _system.logged(loop)},
     )
     shown, last = status["reason"], status["message"]
-    client = item.from_.pid if isinstance(item, Call) else None
-    lines = [f"GenServer {proc.name or proc.pid!r} terminating", f"** {shown_reason(shown)}"]
+    client = _client(item)
+    lines = [f"{loop.title} {proc.name or proc.pid!r} terminating", f"** {shown_reason(shown)}"]
     if is_tuple(shown) and len(shown) == 2 and shown[0] == "bad_return_value":
         lines.append(expected(loop, item))
     if item is not None:
         by = f" (from {client!r})" if client is not None else ""
         lines.append(f"Last message{by}: {last!r}")
-    lines.append(f"State: {status['state']!r}")
+    own = {key: status[key] for key in loop.shown()}
+    lines += [f"{key.capitalize()}: {value!r}" for key, value in own.items()]
     if status["log"]:
         lines.append(f"Log: {status['log']!r}")
     if client is not None and client.node == proc.node.name:
@@ -47,24 +56,34 @@ def report_termination(loop: "Loop", reason: Any, error: BaseException | None, i
         lines.append(f"Client {who} is {'alive' if caller is not None else 'dead'}")
     if shown is not reason:
         error = None  # format_status hides the reason; the exception would tell it all the same
-    report = {
-        "label": "gen_server_terminate",
+    report: dict[str, Any] = {
+        "label": loop.label,
         **facts(proc),
         "module": type(loop.module),
         "reason": shown,
         "last_message": last,
-        "state": status["state"],
+        **own,
         "log": status["log"],
         "client": client,
         "crash_reason": error if isinstance(shown, Crash) and error is not None else shown,
     }
-    if LOG.isEnabledFor(logging.DEBUG):
+    log = LOGS[loop.label]
+    if log.isEnabledFor(logging.DEBUG):
         lines += details(report)
     info = (type(error), error, error.__traceback__) if error is not None else None
-    LOG.error("\n".join(lines), exc_info=info, extra={"otpy_report": report})
+    log.error("\n".join(lines), exc_info=info, extra={"otpy_report": report})
 
 
-def expected(loop: "Loop", item: Any) -> str:
+def _client(item: Any) -> Pid | None:
+    """Who waits for the answer to the last message."""
+    if isinstance(item, Call):
+        return item.from_.pid
+    if isinstance(item, Event) and isinstance(item.type, statem_types.Call):
+        return item.type.from_.pid
+    return None
+
+
+def expected(loop: "BehaviourLoop", item: Any) -> str:
     """What the callback that handled ``item`` may return."""
     if isinstance(item, Call):
         callback, results = "handle_call", "Reply, NoReply or Stop"
@@ -82,6 +101,8 @@ def expected(loop: "Loop", item: Any) -> str:
 
 
 def _message(item: Any) -> Any:
+    if isinstance(item, Event):
+        return (item.type, item.content)
     if isinstance(item, Call):
         return item.request
     if isinstance(item, Cast):

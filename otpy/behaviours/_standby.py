@@ -19,7 +19,7 @@ from otpy.terms.pid import Pid
 from otpy.terms.reasons import NORMAL
 
 if TYPE_CHECKING:
-    from otpy.behaviours._loop import Loop
+    from otpy.behaviours._loop import BehaviourLoop
 
 
 class Standby:
@@ -77,7 +77,7 @@ def service_of(proc: Process, name: Any) -> tuple[Any, Any]:
     raise NotAName(f"{name!r}; expected a str, a class, Global(...) or Via(module, key)")
 
 
-def begin(loop: "Loop") -> Any:
+def begin(loop: "BehaviourLoop") -> Any:
     """Register the name and run ``init``, or go into standby."""
     service, key = service_of(loop.proc, loop.name)
     standby = Standby(loop.proc, service, key)
@@ -86,11 +86,11 @@ def begin(loop: "Loop") -> Any:
     return _begun(loop, standby, standby.register())
 
 
-async def _begin_later(loop: "Loop", proc: TaskProcess, standby: Standby) -> None:
+async def _begin_later(loop: "BehaviourLoop", proc: TaskProcess, standby: Standby) -> None:
     await _finished(_begun(loop, standby, await _register_later(proc, standby)))
 
 
-def _begun(loop: "Loop", standby: Standby, won: bool) -> Any:
+def _begun(loop: "BehaviourLoop", standby: Standby, won: bool) -> Any:
     if won:
         return loop.run_init()
     holder = standby.holder
@@ -112,7 +112,7 @@ async def _finished(result: Any) -> None:
         await result
 
 
-def handle(loop: "Loop", item: Any) -> Any:
+def handle(loop: "BehaviourLoop", item: Any) -> Any:
     """An item for a standby; never for its callbacks. The end of a promotion may be awaited."""
     from otpy.behaviours._loop import answer
 
@@ -127,7 +127,7 @@ def handle(loop: "Loop", item: Any) -> Any:
     return None
 
 
-def _try(loop: "Loop", standby: Standby, why: Any) -> Any:
+def _try(loop: "BehaviourLoop", standby: Standby, why: Any) -> Any:
     if standby.restart == "transient" and why == NORMAL:
         loop.stop(NORMAL, None)
     standby.ref = loop.proc.node.new_ref(loop.proc.pid.number)
@@ -136,11 +136,11 @@ def _try(loop: "Loop", standby: Standby, why: Any) -> Any:
     return _tried(loop, standby, standby.register())
 
 
-async def _try_later(loop: "Loop", proc: TaskProcess, standby: Standby) -> None:
+async def _try_later(loop: "BehaviourLoop", proc: TaskProcess, standby: Standby) -> None:
     await _finished(_tried(loop, standby, await _register_later(proc, standby)))
 
 
-def _tried(loop: "Loop", standby: Standby, won: bool) -> Any:
+def _tried(loop: "BehaviourLoop", standby: Standby, won: bool) -> Any:
     if not won:
         return None
     loop.standby = None

@@ -1,10 +1,11 @@
-"""Starting a GenServer: the process, its name, and what ``init`` answers."""
+"""Starting a behaviour: the process, its name, and what ``init`` answers."""
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from otpy.behaviours._loop import Loop
+from otpy.behaviours._loop import BehaviourLoop
+from otpy.behaviours._module import CallbackModule
 from otpy.behaviours.results import Ignore
 from otpy.runtime import process
 from otpy.runtime.mail import From
@@ -21,9 +22,6 @@ from otpy.terms.errors import (
 from otpy.terms.messages import Exit
 from otpy.terms.names import At, Global, Via
 from otpy.terms.pid import Pid, Ref
-
-if TYPE_CHECKING:
-    from otpy.behaviours.gen_server import GenServer
 
 TIMED_OUT = object()
 FROM_INIT = "Ok(state), IGNORE or Stop(reason); a timeout= is seconds of at least 0, or None"
@@ -48,10 +46,32 @@ def await_reply(
     return reply
 
 
+def start_and_wait(
+    me: Process,
+    how: str,
+    loop: type[BehaviourLoop],
+    module: type[CallbackModule],
+    arg: Any,
+    name: Any,
+    timeout: float | None,
+) -> tuple[Pid, Ref | None]:
+    """Start a process and return when its ``init`` has; raises as ``gen_server.start_link``."""
+    proc, ref = begin_start(me, how, loop, module, arg, name)
+    ok, value = await_reply(me, timeout, lambda: None)
+    if not ok:
+        start_failed(how, proc.pid, ref, value, timeout)
+    return proc.pid, ref
+
+
 def begin_start(
-    me: Process, how: str, module: "type[GenServer[Any]]", arg: Any, name: Any
+    me: Process,
+    how: str,
+    loop: type[BehaviourLoop],
+    module: type[CallbackModule],
+    arg: Any,
+    name: Any,
 ) -> tuple[Process, Ref | None]:
-    """Start a server; its answer to ``me`` tells whether ``init`` went well.
+    """Start a process; its answer to ``me`` tells whether ``init`` went well.
 
     ``how``: "start", "start_link" or "start_monitor".
     """
@@ -65,12 +85,18 @@ def begin_start(
     local = name if isinstance(name, (str, type)) else None
     starter = From(me.pid, tag, me.pid)
     link = how == "start_link"
-    loop = Loop(module(), arg, me.pid if link else None, starter, None if local else name)
-    return _launch(me, module, loop, local, link, how == "start_monitor")
+    parent = me.pid if link else None
+    made = loop(module(), arg, parent, starter, None if local else name)
+    return _launch(me, module, made, local, link, how == "start_monitor")
 
 
 def _launch(
-    me: Process, module: "type[GenServer[Any]]", loop: Loop, local: Any, link: bool, monitor: bool
+    me: Process,
+    module: type[CallbackModule],
+    loop: BehaviourLoop,
+    local: Any,
+    link: bool,
+    monitor: bool,
 ) -> tuple[Process, Ref | None]:
     def attach(proc: Process) -> None:
         loop.proc = proc
@@ -81,7 +107,7 @@ def _launch(
         return launch(
             me,
             module.kind,
-            module.init,
+            loop.module.init,
             server=loop,
             link=link,
             monitor=monitor,

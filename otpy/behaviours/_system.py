@@ -7,7 +7,7 @@ from otpy.runtime.body import reason_of
 from otpy.runtime.mail import Call, Cast, From, System
 
 if TYPE_CHECKING:
-    from otpy.behaviours._loop import Loop
+    from otpy.behaviours._loop import BehaviourLoop
 
 DEFAULT_KEPT = 10  # events, when sys.log is only told True; as in OTP
 
@@ -46,7 +46,7 @@ def _shape(item: Any) -> Any:
             return item
 
 
-def handle(loop: "Loop", item: System) -> None:
+def handle(loop: "BehaviourLoop", item: System) -> None:
     """Answer one system message."""
     from otpy.behaviours._loop import answer
 
@@ -59,16 +59,16 @@ def handle(loop: "Loop", item: System) -> None:
     answer(proc, item.from_, ok, value)
 
 
-def _ask(loop: "Loop", kind: str, request: Any) -> tuple[bool, Any]:
+def _ask(loop: "BehaviourLoop", kind: str, request: Any) -> tuple[bool, Any]:
     match kind:
         case "get_state":
-            return True, loop.state
+            return True, loop.get_state()
         case "replace_state":
             try:
-                loop.state = request(loop.state)
+                loop.replace_state(request(loop.get_state()))
             except BaseException as error:  # noqa: BLE001 - goes to the caller; the state stays
                 return False, ("callback_failed", reason_of(error))
-            return True, loop.state
+            return True, loop.get_state()
         case "suspend":
             loop.suspended = True
             return True, None
@@ -88,7 +88,7 @@ def _ask(loop: "Loop", kind: str, request: Any) -> tuple[bool, Any]:
             return False, ("unknown_system_msg", kind)
 
 
-def status(loop: "Loop") -> dict[str, Any]:
+def status(loop: "BehaviourLoop") -> dict[str, Any]:
     """What ``sys.get_status`` gives."""
     shown = formatted(loop, "normal", {"log": logged(loop)})
     return {
@@ -97,27 +97,27 @@ def status(loop: "Loop") -> dict[str, Any]:
         "status": "suspended" if loop.suspended else "running",
         "parent": loop.parent,
         "dictionary": dict(loop.proc.dictionary or {}),
-        "state": shown["state"],
-        "log": shown["log"],
+        **{key: shown[key] for key in (*loop.shown(), "log")},
     }
 
 
-def formatted(loop: "Loop", why: str, status: dict[str, Any]) -> dict[str, Any]:
+def formatted(loop: "BehaviourLoop", why: str, status: dict[str, Any]) -> dict[str, Any]:
     """``status`` and the state as the module's ``format_status`` wants them shown."""
-    whole = {"state": loop.state, **status}
+    own = loop.shown()
+    whole = {**own, **status}
     try:
         return {**whole, **loop.module.format_status(why, dict(whole))}
     except Exception as error:  # noqa: BLE001 - a broken format_status must hide neither a crash nor the status
         broken = f"{type(loop.module).__qualname__}.format_status raised {type(error).__name__}"
-        return {**whole, "state": f"{broken}: {error}"}
+        return {**whole, **dict.fromkeys(own, f"{broken}: {error}")}
 
 
-def logged(loop: "Loop") -> list[Any]:
+def logged(loop: "BehaviourLoop") -> list[Any]:
     """The events that ``sys.log`` made the process keep, the oldest first."""
     return list(loop.debug.log or ()) if loop.debug is not None else []
 
 
-def _statistics(loop: "Loop", request: Any) -> Any:
+def _statistics(loop: "BehaviourLoop", request: Any) -> Any:
     if request == "get":
         counts = loop.debug.counts if loop.debug is not None else None
         return "no_statistics" if counts is None else dict(counts)
@@ -126,7 +126,7 @@ def _statistics(loop: "Loop", request: Any) -> Any:
     return None
 
 
-def _log(loop: "Loop", request: Any) -> Any:
+def _log(loop: "BehaviourLoop", request: Any) -> Any:
     if request == "get":
         return logged(loop)
     if request == "print":

@@ -4,14 +4,14 @@ The names, argument orders and guarantees are Elixir's ``GenServer``; a call tha
 gets no reply raises ``CallExit`` where Elixir exits.
 """
 
-import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
-from otpy.behaviours._loop import answer
-from otpy.behaviours._start import TIMED_OUT, await_reply, begin_start, start_failed
+from otpy.behaviours._loop import Loop, answer
+from otpy.behaviours._module import CallbackModule
+from otpy.behaviours._start import TIMED_OUT, await_reply, start_and_wait
 from otpy.behaviours.results import CallResult, InitResult, Next
 from otpy.runtime._current import HERE, current, waiter
 from otpy.runtime.arguments import check_seconds
@@ -51,7 +51,7 @@ Untyped = (
 )  # fmt: skip
 
 
-class GenServer(Generic[S]):
+class GenServer(CallbackModule, Generic[S]):
     """Subclass it, with the state's type: ``class Counter(GenServer[int], green=True)``.
 
     Class options: ``restart``, ``shutdown`` and ``id`` for its child spec; ``green``
@@ -59,28 +59,9 @@ class GenServer(Generic[S]):
     any ``async def`` callback runs as a task on the node's event loop.
     """
 
-    child_options: ClassVar[dict[str, Any]] = {}
-    kind: ClassVar[str] = "thread"
-    is_async: ClassVar[bool] = False
-
-    def __init_subclass__(
-        cls, *, green: bool | None = None, kernel: bool = False, **options: Any
-    ) -> None:
-        super().__init_subclass__()
-        unknown = sorted(set(options) - {"restart", "shutdown", "id", "significant"})
-        if unknown:
-            raise BadArgument(
-                f"class {cls.__name__} got the option {unknown[0]!r}; expected green, restart, "
-                "shutdown, significant or id"
-            )
-        cls.child_options = {**cls.child_options, **options}
-        cls.is_async = any(inspect.iscoroutinefunction(getattr(cls, name)) for name in CALLBACKS)
-        if cls.is_async:
-            cls.kind = "async"
-        elif kernel:
-            cls.kind = "kernel"
-        elif green is not None:
-            cls.kind = "green" if green else "thread"
+    @classmethod
+    def callbacks(cls) -> Iterable[str]:
+        return CALLBACKS
 
     def init(self, arg: Any, /) -> Any:
         """Make the first state: ``Ok(state)``, ``IGNORE`` or ``Stop(reason)``."""
@@ -117,27 +98,10 @@ class GenServer(Generic[S]):
         """
         return status
 
-    def callback_class(self) -> type:
-        """The class whose ``init`` reports name as the initial call."""
-        return type(self)
-
-    def initial_call(self) -> str:
-        """What reports and ``process.info`` name as the beginning: the class's ``init``."""
-        cls = self.callback_class()
-        return f"{cls.__module__}.{cls.__qualname__}.init"
-
     @classmethod
     def start_link(cls, arg: Any, /) -> Pid:
         """Start it without a name; override to give one."""
         return start_link(cls, arg)
-
-    @classmethod
-    def child_spec(cls, arg: Any, /) -> Any:
-        """The child specification for a supervisor."""
-        from otpy.behaviours.child_spec import ChildSpec
-
-        base: dict[str, Any] = {"id": cls, "start": (cls.start_link, (arg,))}
-        return ChildSpec(**{**base, **cls.child_options})
 
 
 def _me() -> str:
@@ -183,11 +147,7 @@ def _start(
     me = waiter(f"gen_server.{how}")
     check_module(module)
     check_timeout(timeout)
-    proc, ref = begin_start(me, how, module, arg, name)
-    ok, value = await_reply(me, timeout, lambda: None)
-    if not ok:
-        start_failed(how, proc.pid, ref, value, timeout)
-    return proc.pid, ref
+    return start_and_wait(me, how, Loop, module, arg, name, timeout)
 
 
 def check_module(module: object) -> None:

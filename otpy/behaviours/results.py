@@ -16,17 +16,9 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from otpy.terms.unset import UNSET as UNSET
+
 S = TypeVar("S")
-
-
-class _Unset:
-    """A result's part that was left out."""
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final[Any] = _Unset()
 
 
 class Ok(msgspec.Struct, Generic[S], gc=False):

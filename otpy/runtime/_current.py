@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 OWN_MODULES = (  # those with a module of their own in aio
     "agent",
     "dynamic_supervisor",
+    "gen_statem",
     "partition_supervisor",
+    "registry",
     "supervisor",
     "registry",
     "sys",

@@ -4,15 +4,7 @@ from typing import Any
 
 import msgspec
 
-from otpy.terms.pid import Pid
-
-
-class From(msgspec.Struct, frozen=True, gc=False):
-    """The reply address of one call: OTP's ``From``. It can be kept, sent and answered once."""
-
-    pid: Pid
-    tag: int
-    server: Pid
+from otpy.terms.calls import From as From
 
 
 class Call(msgspec.Struct, gc=False):

@@ -16,6 +16,7 @@ import otpy
 from otpy import (
     Down,
     GenServer,
+    GenStatem,
     Global,
     Node,
     NoReply,
@@ -26,6 +27,7 @@ from otpy import (
     aio,
     dynamic_supervisor,
     gen_server,
+    gen_statem,
     global_,
     partition_supervisor,
     process,
@@ -55,6 +57,10 @@ class Witness(GenServer[list[Any]], green=True):
         return NoReply([*state, message])
 
 
+class Machine(GenStatem[str, int], callback_mode="handle_event_function"):
+    """Never started."""
+
+
 def never() -> None:
     """What no test may get to run."""
     raise AssertionError("it ran")
@@ -81,6 +87,12 @@ CALLS: dict[str, Callable[[], Any]] = {
     "gen_server.start_link by the class": lambda: Witness.start_link(0),
     "gen_server.start_monitor": lambda: gen_server.start_monitor(Witness, 0),
     "gen_server.multi_call": lambda: gen_server.multi_call(SERVER, "x"),
+    "gen_statem.call": lambda: gen_statem.call(SERVER, "x"),
+    "gen_statem.stop": lambda: gen_statem.stop(SERVER),
+    "gen_statem.start": lambda: gen_statem.start(Machine, 0),
+    "gen_statem.start_link": lambda: gen_statem.start_link(Machine, 0),
+    "gen_statem.start_link by the class": lambda: Machine.start_link(0),
+    "gen_statem.start_monitor": lambda: gen_statem.start_monitor(Machine, 0),
     "process.receive": lambda: process.receive(timeout=5),
     "process.receive for ever": lambda: process.receive(),
     "process.sleep": lambda: process.sleep(0.01),

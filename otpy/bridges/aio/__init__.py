@@ -11,6 +11,7 @@ from otpy.behaviours.gen_server import cast
 from otpy.bridges.aio import (
     agent,
     dynamic_supervisor,
+    gen_statem,
     partition_supervisor,
     registry,
     supervisor,
@@ -32,6 +33,7 @@ __all__ = [
     "connect",
     "disconnect",
     "dynamic_supervisor",
+    "gen_statem",
     "multi_call",
     "partition_supervisor",
     "ping",

@@ -3,6 +3,8 @@
 from typing import Any, overload
 
 from otpy.behaviours import gen_server
+from otpy.behaviours._loop import BehaviourLoop, Loop
+from otpy.behaviours._module import CallbackModule
 from otpy.behaviours._start import TIMED_OUT, begin_start, start_failed
 from otpy.behaviours.gen_server import GenServer, Request
 from otpy.bridges.aio import _task
@@ -43,7 +45,17 @@ async def stop(
     server: Dest, reason: Any = "normal", timeout: float | None = None, *, node: Node | None = None
 ) -> None:
     """``gen_server.stop``. Raises ``CallTimeout`` or ``CallExit``."""
-    called = ("gen_server", "stop", (server, reason, timeout))
+    await end(server, reason, timeout, node, ("gen_server", "stop", (server, reason, timeout)))
+
+
+async def end(
+    server: Dest,
+    reason: Any,
+    timeout: float | None,
+    node: Node | None,
+    called: tuple[str, str, tuple[Any, ...]],
+) -> None:
+    """Stop a process of any behaviour; ``called`` is for errors."""
     try:
         await ask("terminate", server, reason, timeout, node, called)
     except CallTimeout:
@@ -64,7 +76,10 @@ async def ask(
     """A request of that kind, "call" or one of the ``sys`` protocol; ``called`` is for errors."""
     gen_server.check_timeout(timeout)
     async with _task.process(node) as me:
-        dest = gen_server.resolve(me, server, request, timeout)
+        try:
+            dest = gen_server.resolve(me, server, request, timeout)
+        except CallExit as nobody:
+            raise CallExit(nobody.reason, called) from None
         if dest == me.pid:
             raise CallExit("calling_self", called)
         home, made = me.node, me.pid
@@ -135,7 +150,20 @@ async def _start(
 ) -> tuple[Pid, Ref | None]:
     gen_server.check_module(module)
     gen_server.check_timeout(timeout)
-    proc, ref = begin_start(me, how, module, arg, name)
+    return await start_and_wait(me, how, Loop, module, arg, name, timeout)
+
+
+async def start_and_wait(
+    me: TaskProcess,
+    how: str,
+    loop: type[BehaviourLoop],
+    module: type[CallbackModule],
+    arg: Any,
+    name: Any,
+    timeout: float | None,
+) -> tuple[Pid, Ref | None]:
+    """Start a process of any behaviour and wait for its ``init``."""
+    proc, ref = begin_start(me, how, loop, module, arg, name)
     ok, value = await _task.answer(me, timeout)
     if not ok:
         start_failed(how, proc.pid, ref, value, timeout)

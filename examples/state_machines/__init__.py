@@ -1,0 +1,1 @@
+"""State machines: a traffic light, and a circuit breaker."""

@@ -1,0 +1,66 @@
+"""What the classes of all behaviours share: their options, child spec and kind of process."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from otpy.terms.errors import BadArgument
+from otpy.terms.pid import Pid
+
+OPTIONS = ("green", "restart", "shutdown", "significant", "id")
+
+
+class CallbackModule:
+    """A class of callbacks: what a behaviour's module is in Erlang."""
+
+    child_options: ClassVar[dict[str, Any]] = {}
+    kind: ClassVar[str] = "thread"
+    is_async: ClassVar[bool] = False
+    own_options: ClassVar[tuple[str, ...]] = ()  # that the behaviour adds, for the error's text
+
+    def __init_subclass__(
+        cls, *, green: bool | None = None, kernel: bool = False, **options: Any
+    ) -> None:
+        super().__init_subclass__()
+        unknown = sorted(set(options) - {*OPTIONS})
+        if unknown:
+            *most, last = (*cls.own_options, *OPTIONS)
+            raise BadArgument(
+                f"class {cls.__name__} got the option {unknown[0]!r}; expected "
+                f"{', '.join(most)} or {last}"
+            )
+        cls.child_options = {**cls.child_options, **options}
+        cls.is_async = any(inspect.iscoroutinefunction(getattr(cls, x)) for x in cls.callbacks())
+        if cls.is_async:
+            cls.kind = "async"
+        elif kernel:
+            cls.kind = "kernel"
+        elif green is not None:
+            cls.kind = "green" if green else "thread"
+
+    @classmethod
+    def callbacks(cls) -> Iterable[str]:
+        """The names of the callbacks that may be coroutine functions."""
+        raise NotImplementedError
+
+    def callback_class(self) -> type:
+        """The class whose ``init`` reports name as the initial call."""
+        return type(self)
+
+    def initial_call(self) -> str:
+        """What reports and ``process.info`` name as the beginning: the class's ``init``."""
+        cls = self.callback_class()
+        return f"{cls.__module__}.{cls.__qualname__}.init"
+
+    @classmethod
+    def start_link(cls, arg: Any, /) -> Pid:
+        """Start it without a name; override to give one."""
+        raise NotImplementedError
+
+    @classmethod
+    def child_spec(cls, arg: Any, /) -> Any:
+        """The child specification for a supervisor."""
+        from otpy.behaviours.child_spec import ChildSpec
+
+        base: dict[str, Any] = {"id": cls, "start": (cls.start_link, (arg,))}
+        return ChildSpec(**{**base, **cls.child_options})
