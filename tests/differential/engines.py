@@ -1,0 +1,126 @@
+"""Who can play cases: otpy's executors and the BEAM, each in an OS process of its own.
+
+``python -m tests.differential.engines KIND [MISTAKE]`` reads a line ``[number, case]`` for each
+case on stdin and writes a line ``[number, log]``. Kinds: thread, green, and sim0, sim1 ... for the
+simulated executor under that seed. MISTAKE is a name of ``mistakes.MISTAKES``.
+"""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from otpy import Node
+from otpy.runtime.simulated import Simulation
+from tests.differential.cases import Case
+from tests.differential.logs import Entry, wire
+from tests.differential.play import play
+
+SCRIPT = str(Path(__file__).with_name("beam.exs"))
+AT_ONCE = 12  # cases that one OS process plays at the same time
+BEAM = "BEAM"
+
+
+def missing() -> str:
+    """Why the BEAM cannot play here; empty if it can."""
+    for program in ("erl", "elixir"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    return ""
+
+
+class Engine:
+    """Plays cases in an OS process; ``results`` waits for all of them."""
+
+    def __init__(self, kind: str, cases: list[Case], mistake: str = "") -> None:
+        self.kind = kind
+        self.cases = cases
+        if kind == BEAM:
+            command = [shutil.which("elixir") or "elixir", SCRIPT]
+            lines = [wire([number, case]) for number, case in enumerate(cases)]
+        else:
+            command = [sys.executable, "-m", "tests.differential.engines", kind]
+            command += [mistake] if mistake else []
+            lines = [[number, case] for number, case in enumerate(cases)]
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        self.feeder = threading.Thread(target=self._feed, args=(text,), daemon=True)
+        self.feeder.start()
+
+    def _feed(self, text: str) -> None:
+        assert self.child.stdin is not None
+        try:
+            self.child.stdin.write(text)
+            self.child.stdin.close()
+        except BrokenPipeError:
+            pass  # it ended: ``results`` tells
+
+    def results(self) -> list[list[Entry]]:
+        """The log of each case. Raises ``RuntimeError`` if the process ended before it had all."""
+        assert self.child.stdout is not None
+        found: dict[int, list[Entry]] = {}
+        for line in self.child.stdout:
+            number, log = json.loads(line)
+            found[number] = log
+        code = self.child.wait()
+        if code or len(found) < len(self.cases):
+            raise RuntimeError(
+                f"{self.kind} played {len(found)} of {len(self.cases)} cases and ended with {code}"
+            )
+        return [found[number] for number in range(len(self.cases))]
+
+
+def played(kind: str, cases: list[Case], mistake: str = "") -> list[list[Entry]]:
+    """The logs of the cases, played in an OS process of their own."""
+    return Engine(kind, cases, mistake).results()
+
+
+# The other end.
+
+
+def player(kind: str) -> tuple[Callable[[Any], list[Entry]], int]:
+    """What plays a case, and how many it may play at once."""
+    if kind.startswith("sim"):
+        seed = int(kind[3:])
+        return (lambda case: Simulation(seed).run(play, case, True, limit=36000.0)), 1
+    node = Node("differential@127.0.0.1").start()
+    green = kind == "green"
+
+    def one(case: Any) -> list[Entry]:
+        with node.attached():
+            return play(case, green)
+
+    return one, AT_ONCE
+
+
+def main() -> None:
+    """Play what comes on stdin."""
+    logging.disable()
+    kind, *mistake = sys.argv[1:]
+    if mistake:
+        from tests.differential import mistakes
+
+        mistakes.make(mistake[0])
+    one, at_once = player(kind)
+
+    def tell(line: str) -> None:
+        number, case = json.loads(line)
+        text = json.dumps([number, one(case)])
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for done in [pool.submit(tell, line) for line in sys.stdin]:
+            done.result()
+
+
+if __name__ == "__main__":
+    main()
