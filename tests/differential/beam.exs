@@ -61,8 +61,9 @@ defmodule Collector do
     {{label, outcome}, put_in(state.incarnations[id], number)}
   end
 
-  defp handle({:up, id, label, pid}, state) do
+  defp handle({:up, id, label, pid, alone}, state) do
     Process.monitor(pid)
+    state = if alone, do: put_in(state.hung[pid], true), else: state
     state = put_in(state.living[pid], label)
     state = put_in(state.latest[id], {pid, label})
     {:ok, put_in(state.labels[pid], label)}
@@ -97,12 +98,13 @@ end
 defmodule Worker do
   use GenServer
 
-  def init({collector, node, label, outcome}) do
+  def init({collector, node, label, outcome, boss}) do
     if node["traps"], do: Process.flag(:trap_exit, true)
 
     case outcome do
       "ok" ->
-        Collector.ask(collector, {:up, node["id"], label, self()})
+        if node["unlinks"], do: Process.unlink(boss)
+        Collector.ask(collector, {:up, node["id"], label, self(), node["unlinks"]})
         {:ok, {collector, node, label}}
 
       "error" -> {:stop, :refused}
@@ -133,13 +135,13 @@ defmodule Worker do
 end
 
 defmodule Boss do
-  def init({collector, node, label, outcome}) do
+  def init({collector, node, label, outcome, _}) do
     case outcome do
       "ignore" -> :ignore
       "bad" -> :junk
       "raise" -> raise "in init"
       "ok" ->
-        Collector.ask(collector, {:up, node["id"], label, self()})
+        Collector.ask(collector, {:up, node["id"], label, self(), false})
         flags = %{
           strategy: String.to_atom(node["strategy"]),
           intensity: node["intensity"],
@@ -168,7 +170,7 @@ defmodule Tree do
 
   def start(collector, node, boss) do
     {label, outcome} = Collector.ask(collector, {:begin, node["id"], node["starts"], boss})
-    arg = {collector, node, label, outcome}
+    arg = {collector, node, label, outcome, self()}
 
     case {outcome, node["kind"]} do
       {"start_raise", _} -> raise "in start"
@@ -249,9 +251,9 @@ defmodule Case do
     end
   end
 
-  defp act(world, %{"do" => "burst", "sup" => sup, "acts" => acts}) do
+  defp act(world, %{"do" => "burst", "sup" => sup} = event) do
     case Collector.ask(world.collector, {:find, sup}) do
-      {pid, label} -> burst(world, pid, label, acts)
+      {pid, label} -> burst(world, pid, label, event)
       nil -> absent(world, sup)
     end
   end
@@ -320,11 +322,11 @@ defmodule Case do
   defp counts(counts), do: Enum.map_join([:specs, :active, :supervisors, :workers], " ", &"#{counts[&1]}")
 
   # A suspended supervisor finds all of it in its mailbox, in this order.
-  defp burst(world, pid, label, acts) do
+  defp burst(world, pid, label, event) do
     :sys.suspend(pid)
 
     waiting =
-      for act <- acts do
+      for act <- event["acts"] do
         before = queued(pid)
 
         if act["do"] == "exit" do
@@ -346,9 +348,18 @@ defmodule Case do
         end
       end
 
-    :sys.resume(pid)
+    then = event["then"]
 
-    for ref <- waiting, ref != nil do
+    answers =
+      case then && Collector.ask(world.collector, {:find, then["sup"]}) do
+        {above, its_label} -> [ask(world, above, its_label, then)]
+        nil -> []
+      end
+
+    # Unless it was stopped instead.
+    catch_exit(fn -> :sys.resume(pid) end)
+
+    answers ++ for ref <- waiting, ref != nil do
       receive do
         {^ref, result} -> result
       end

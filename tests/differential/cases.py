@@ -17,7 +17,16 @@ AUTO = ("never", "never", "any_significant", "all_significant")
 SHORT = 150  # ms until a child that never stops is killed
 LONG = 5000  # ms: nobody takes that long
 NO_RESTART_COUNTS = 2200  # ms: with OTP's whole seconds, more than a period of 1 s
-WORKER_STARTS = ("error", "ignore", "raise", "exit", "bad", "start_error", "start_raise", "start_bad")
+WORKER_STARTS = (
+    "error",
+    "ignore",
+    "raise",
+    "exit",
+    "bad",
+    "start_error",
+    "start_raise",
+    "start_bad",
+)
 BOSS_STARTS = ("ignore", "raise", "bad", "start_error", "start_raise", "start_bad")
 REASONS = ("normal", "shutdown", "shutdown_x", "boom", "raise")
 SIGNALS = ("kill", "kill", "shutdown", "boom", "normal")
@@ -31,7 +40,7 @@ class Maker:
         self.made = 0
         self.nodes: list[Node] = []
         self.known: dict[str, list[Node]] = {}  # the children a supervisor has or may get
-        self.timed = self.chance(0.06)  # the period counts, and nothing else takes time
+        self.timed = self.chance(0.1)  # the period counts, and nothing else takes time
         self.stuck = not self.timed and self.chance(0.06)  # one supervisor cannot stop by itself
 
     def chance(self, share: float) -> bool:
@@ -42,14 +51,17 @@ class Maker:
         """The case."""
         tree = self.boss(0, "never")
         # It has no supervisor that deals with a start function that raises.
-        tree["starts"] = [self.draw.choice(["ignore", "raise", "bad"]) if self.chance(0.02) else "ok"]
+        tree["starts"] = [
+            self.draw.choice(["ignore", "raise", "bad"]) if self.chance(0.02) else "ok"
+        ]
         if self.stuck:
             tree["children"].append(self.stuck_boss(tree["auto"]))
             self.known[tree["id"]] = [*tree["children"]]
         script: list[Any] = []
         for number in range(self.draw.randint(1, 6)):
-            script.append(self.event())
-            if self.timed and number in (1, 3):
+            again = self.timed and number and self.chance(0.8)
+            script.append(script[0] if again else self.event())
+            if self.timed and number in (0, 2):
                 script.append({"do": "wait", "ms": NO_RESTART_COUNTS})
         return {"tree": tree, "script": script}
 
@@ -88,6 +100,7 @@ class Maker:
         if not self.timed:
             stops += ["slow", "never"]
         node["traps"] = self.chance(0.6)
+        node["unlinks"] = self.chance(0.03)  # its supervisor has to monitor it
         node["stop"] = self.draw.choice(stops)
         waits: list[Any] = ["brutal_kill", "infinity", LONG]
         node["shutdown"] = self.draw.choice(
@@ -100,7 +113,7 @@ class Maker:
         node = self.node("supervisor", auto)
         node["shutdown"] = self.draw.choice(["infinity", "infinity", LONG, "brutal_kill"])
         node["strategy"] = self.draw.choice(STRATEGIES)
-        node["intensity"] = self.draw.choice([0, 1, 1, 2, 3, 5])
+        node["intensity"] = self.draw.choice([1, 1, 2] if self.timed else [0, 1, 1, 2, 3, 5])
         node["period"] = 1 if self.timed else 600
         node["auto"] = self.draw.choice(AUTO)
         node["children"] = [
@@ -118,13 +131,20 @@ class Maker:
         """A supervisor that is killed in the middle of its own shutdown: a child never stops."""
         node = self.boss(2, auto)
         stuck = self.worker("never")
-        stuck |= {"traps": True, "stop": "never", "shutdown": "infinity", "starts": []}
+        stuck |= {
+            "unlinks": False,
+            "traps": True,
+            "stop": "never",
+            "shutdown": "infinity",
+            "starts": [],
+        }
         node |= {"shutdown": 2 * SHORT, "strategy": "one_for_one", "intensity": 1000}
         node |= {"auto": "never", "children": [*node["children"][:1], stuck]}
         for child in node["children"]:
             child["significant"] = False
-        self.known[node["id"]] = node["children"]
+        self.known[node["id"]] = [*node["children"]]
         return node
+
     # The script.
 
     def event(self) -> Any:
@@ -136,13 +156,36 @@ class Maker:
         if kind < 0.7:
             return self.ask(boss)
         known = self.known[boss["id"]]
+        if known and self.chance(0.4):
+            return self.loop(boss, self.draw.choice(known))
         acts = [
             self.exit(self.draw.choice(known))
             if known and self.chance(0.6)
             else self.ask(boss, everything=True)
             for _ in range(self.draw.randint(2, 5))
         ]
-        return {"do": "burst", "sup": boss["id"], "acts": acts}
+        return self.burst(boss, acts)
+
+    def burst(self, boss: Node, acts: list[Any]) -> Any:
+        """All of it waits for a suspended supervisor; which may then be stopped instead."""
+        event: dict[str, Any] = {"do": "burst", "sup": boss["id"], "acts": acts}
+        above = [name for name, known in self.known.items() if boss in known]
+        if above and self.chance(0.15):
+            event["then"] = {"do": "ask", "sup": above[0], "what": "terminate_child"}
+            event["then"]["child"] = boss["id"]
+        return event
+
+    def loop(self, boss: Node, node: Node) -> Any:
+        """A child is asked for between two attempts to start it again, if its next start fails."""
+        outcomes = BOSS_STARTS if node["kind"] == "supervisor" else WORKER_STARTS
+        if node["starts"][:1] in ([], ["ok"]):
+            node["starts"] = ["ok", self.draw.choice(outcomes), *node["starts"][2:]]
+        asks: list[Any] = [self.ask(boss, everything=True) for _ in range(self.draw.randint(1, 4))]
+        for one in asks:
+            if one["what"] in ("terminate_child", "restart_child", "delete_child"):
+                one["child"] = node["id"]
+                one["what"] = "delete_child" if self.endless(node["id"]) else one["what"]
+        return self.burst(boss, [self.exit(node), *asks])
 
     def exit(self, node: Node) -> Any:
         """A process ends by itself or gets a signal."""
@@ -173,16 +216,21 @@ class Maker:
             if children and self.chance(0.3):
                 event["node"] = self.draw.choice(children)
             else:
-                auto = boss["auto"] if self.chance(0.9) else "any_significant"
+                auto = boss["auto"] if self.chance(0.7) else "any_significant"
                 event["node"] = self.boss(2, auto) if self.chance(0.2) else self.worker(auto)
                 children.append(event["node"])
+                if self.chance(0.25):
+                    boss_starts = BOSS_STARTS if event["node"]["kind"] == "supervisor" else None
+                    event["node"]["starts"] = [self.draw.choice(boss_starts or WORKER_STARTS)]
             event["child"] = event["node"]["id"]
         return event
 
     def endless(self, child: str) -> bool:
         """Whether a child would never stop when asked to, not even after a time."""
         return any(
-            node["id"] == child and node["kind"] == "worker" and node["shutdown"] == "infinity"
+            node["id"] == child
+            and node["kind"] == "worker"
+            and node["shutdown"] == "infinity"
             and node["stop"] == "never"
             for node in self.nodes
         )

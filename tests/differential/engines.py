@@ -1,10 +1,11 @@
 """Who can play cases: otpy's executors and the BEAM, each in an OS process of its own.
 
-``python -m tests.differential.engines KIND [MISTAKE]`` reads a line ``[number, case]`` for each
-case on stdin and writes a line ``[number, log]``. Kinds: thread, green, and sim0, sim1 ... for the
-simulated executor under that seed. MISTAKE is a name of ``mistakes.MISTAKES``.
+``python -m tests.differential.engines KIND`` reads a line ``[number, case]`` for each case on
+stdin and writes a line ``[number, log]``. Kinds: thread, green, and sim0, sim1 ... for the
+simulated executor under that seed.
 """
 
+import functools
 import json
 import logging
 import shutil
@@ -14,7 +15,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from otpy import Node
 from otpy.runtime.simulated import Simulation
@@ -25,6 +25,8 @@ from tests.differential.play import play
 SCRIPT = str(Path(__file__).with_name("beam.exs"))
 AT_ONCE = 12  # cases that one OS process plays at the same time
 BEAM = "BEAM"
+PATIENCE = 60.0  # seconds, and one more for each case, until a process that hangs is killed
+WAITS = '"wait"'
 
 
 def missing() -> str:
@@ -38,7 +40,7 @@ def missing() -> str:
 class Engine:
     """Plays cases in an OS process; ``results`` waits for all of them."""
 
-    def __init__(self, kind: str, cases: list[Case], mistake: str = "") -> None:
+    def __init__(self, kind: str, cases: list[Case]) -> None:
         self.kind = kind
         self.cases = cases
         if kind == BEAM:
@@ -46,8 +48,9 @@ class Engine:
             lines = [wire([number, case]) for number, case in enumerate(cases)]
         else:
             command = [sys.executable, "-m", "tests.differential.engines", kind]
-            command += [mistake] if mistake else []
             lines = [[number, case] for number, case in enumerate(cases)]
+        # Those that wait come first, and the others meanwhile.
+        lines.sort(key=lambda line: WAITS not in json.dumps(line))
         self.child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -67,10 +70,14 @@ class Engine:
         """The log of each case. Raises ``RuntimeError`` if the process ended before it had all."""
         assert self.child.stdout is not None
         found: dict[int, list[Entry]] = {}
+        watchdog = threading.Timer(PATIENCE + len(self.cases), self.child.kill)
+        watchdog.daemon = True
+        watchdog.start()
         for line in self.child.stdout:
             number, log = json.loads(line)
             found[number] = log
         code = self.child.wait()
+        watchdog.cancel()
         if code or len(found) < len(self.cases):
             raise RuntimeError(
                 f"{self.kind} played {len(found)} of {len(self.cases)} cases and ended with {code}"
@@ -78,23 +85,23 @@ class Engine:
         return [found[number] for number in range(len(self.cases))]
 
 
-def played(kind: str, cases: list[Case], mistake: str = "") -> list[list[Entry]]:
-    """The logs of the cases, played in an OS process of their own."""
-    return Engine(kind, cases, mistake).results()
-
-
 # The other end.
 
 
-def player(kind: str) -> tuple[Callable[[Any], list[Entry]], int]:
+def simulated(seed: int, case: Case) -> list[Entry]:
+    """Play a case here, on the simulated executor."""
+    log: list[Entry] = Simulation(seed).run(play, case, True, limit=36000.0)
+    return log
+
+
+def player(kind: str) -> tuple[Callable[[Case], list[Entry]], int]:
     """What plays a case, and how many it may play at once."""
     if kind.startswith("sim"):
-        seed = int(kind[3:])
-        return (lambda case: Simulation(seed).run(play, case, True, limit=36000.0)), 1
+        return functools.partial(simulated, int(kind[3:])), 1
     node = Node("differential@127.0.0.1").start()
     green = kind == "green"
 
-    def one(case: Any) -> list[Entry]:
+    def one(case: Case) -> list[Entry]:
         with node.attached():
             return play(case, green)
 
@@ -104,16 +111,15 @@ def player(kind: str) -> tuple[Callable[[Any], list[Entry]], int]:
 def main() -> None:
     """Play what comes on stdin."""
     logging.disable()
-    kind, *mistake = sys.argv[1:]
-    if mistake:
-        from tests.differential import mistakes
-
-        mistakes.make(mistake[0])
-    one, at_once = player(kind)
+    one, at_once = player(sys.argv[1])
 
     def tell(line: str) -> None:
         number, case = json.loads(line)
-        text = json.dumps([number, one(case)])
+        try:
+            log = one(case)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a case is a difference
+            log = [["failed", repr(error)]]
+        text = json.dumps([number, log])
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 

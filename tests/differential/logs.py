@@ -31,7 +31,8 @@ def canonical(log: list[Entry]) -> list[Entry]:
             order.append(entry)
     aside.sort(key=lambda entry: entry[2])  # stable: each one's own entries stay in order
     told: list[Entry] = []
-    for ends, entries in groupby(order, key=lambda entry: entry[0] == "end"):
+    for ends, group in groupby(order, key=lambda entry: entry[0] == "end"):
+        entries = list(group)
         told += sorted(entries) if ends else entries
     return told + aside
 

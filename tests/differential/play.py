@@ -103,10 +103,12 @@ class Collector(GenServer[Book]):
                 outcome = starts[number - 1] if number <= len(starts) else "ok"
                 book.log.append(["start", f"{name}#{number}", outcome, boss])
                 return f"{name}#{number}", outcome
-            case ("up", name, label, pid):
+            case ("up", name, label, pid, alone):
                 process.monitor(pid)
                 book.living[pid] = book.labels[pid] = label
                 book.latest[name] = pid, label
+                if alone:
+                    book.hung.add(pid)
             case ("stopping", label, reason, pid, hangs):
                 book.log.append(["stopping", label, text_of(reason)])
                 if hangs:
@@ -151,7 +153,7 @@ class Worker(GenServer[Any]):
     """A child that starts and stops as its node says."""
 
     def init(self, arg: Any) -> Any:
-        world, node, label, outcome = arg
+        world, node, label, outcome, boss = arg
         if node["traps"]:
             process.flag(trap_exit=True)
         match outcome:
@@ -166,7 +168,9 @@ class Worker(GenServer[Any]):
             case "raise":
                 raise RuntimeError("in init")
             case _:
-                world.ask("up", node["id"], label, process.self_pid())
+                if node["unlinks"]:
+                    process.unlink(boss)
+                world.ask("up", node["id"], label, process.self_pid(), node["unlinks"])
         return Ok((world, node, label))
 
     def handle_call(self, request: Any, from_: Any, state: Any) -> Any:
@@ -205,7 +209,7 @@ class Boss(supervisor.Supervisor):
     """A supervisor that its node describes."""
 
     def init(self, arg: Any) -> Any:
-        world, node, label, outcome = arg
+        world, node, label, outcome, _ = arg
         match outcome:
             case "ignore":
                 return IGNORE
@@ -214,7 +218,7 @@ class Boss(supervisor.Supervisor):
             case "raise":
                 raise RuntimeError("in init")
             case _:
-                world.ask("up", node["id"], label, process.self_pid())
+                world.ask("up", node["id"], label, process.self_pid(), False)
         return supervisor.init(
             [spec(world, child, label) for child in node["children"]],
             strategy=node["strategy"],
@@ -240,7 +244,7 @@ def spec(world: World, node: Any, boss: str) -> ChildSpec:
 def start(world: World, node: Any, boss: str) -> Any:
     """The start function of every node."""
     label, outcome = world.ask("begin", node["id"], node["starts"], boss)
-    arg = (world, node, label, outcome)
+    arg = (world, node, label, outcome, process.self_pid())
     match outcome:
         case "start_raise":
             raise RuntimeError("in start")
@@ -303,7 +307,7 @@ def act(world: World, event: Any) -> list[Any]:
     elif event["do"] == "exit":
         leave(found[0], event)
     elif event["do"] == "burst":
-        return burst(world, *found, event["acts"])
+        return burst(world, *found, event)
     else:
         return [ask(world, *found, event)]
     return []
@@ -381,12 +385,12 @@ def rows_of(rows: Any, labels: dict[Pid, str]) -> str:
     )
 
 
-def burst(world: World, pid: Pid, label: str, acts: list[Any]) -> list[Any]:
+def burst(world: World, pid: Pid, label: str, event: Any) -> list[Any]:
     """A suspended supervisor finds all of it in its mailbox, in this order."""
     me = process.self_pid()
     sys.suspend(pid, timeout=None)
     waiting: list[int] = []
-    for number, one in enumerate(acts):
+    for number, one in enumerate(event["acts"]):
         before = queued(pid)
         if one["do"] == "exit":
             found: Found = world.ask("find", one["who"])
@@ -404,8 +408,14 @@ def burst(world: World, pid: Pid, label: str, acts: list[Any]) -> list[Any]:
             process.spawn(request, green=world.green)
             waiting.append(number)
             until(lambda before=before: queued(pid) > before)
-    sys.resume(pid, timeout=None)
-    return [
+    then = event.get("then")
+    above: Found = world.ask("find", then["sup"]) if then else None
+    answers = [ask(world, *above, then)] if above else []
+    try:
+        sys.resume(pid, timeout=None)
+    except CallExit:
+        pass  # it was stopped instead
+    return answers + [
         process.receive(tuple, where=lambda item, number=number: item[0] == number)[1]
         for number in waiting
     ]
