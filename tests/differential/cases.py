@@ -1,7 +1,7 @@
 """Cases: a supervision tree and a script, drawn from a seed, as JSON data.
 
 Nothing in a case depends on how fast it is played. A worker that never stops has a time-out of
-150 ms and no slower neighbours race with it; restarts are far within the period, or more than two
+300 ms and no slower neighbours race with it; restarts are far within the period, or more than two
 periods apart; a supervisor is asked and its children end in an order that it sees.
 """
 
@@ -14,7 +14,7 @@ Node = dict[str, Any]
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 RESTARTS = ("permanent", "transient", "temporary")
 AUTO = ("never", "never", "any_significant", "all_significant")
-SHORT = 150  # ms until a child that never stops is killed
+SHORT = 300  # ms until a child that never stops is killed
 LONG = 5000  # ms: nobody takes that long
 NO_RESTART_COUNTS = 2200  # ms: with OTP's whole seconds, more than a period of 1 s
 WORKER_STARTS = (
@@ -182,6 +182,8 @@ class Maker:
             node["starts"] = ["ok", self.draw.choice(outcomes), *node["starts"][2:]]
         asks: list[Any] = [self.ask(boss, everything=True) for _ in range(self.draw.randint(1, 4))]
         for one in asks:
+            if one["what"] == "start_child" and self.chance(0.7):
+                one |= {"node": node, "child": node["id"]}
             if one["what"] in ("terminate_child", "restart_child", "delete_child"):
                 one["child"] = node["id"]
                 one["what"] = "delete_child" if self.endless(node["id"]) else one["what"]
@@ -213,7 +215,7 @@ class Maker:
         if what == "terminate_child" and self.endless(child):
             event["what"] = "restart_child"
         if what == "start_child":
-            if children and self.chance(0.3):
+            if children and self.chance(0.6):
                 event["node"] = self.draw.choice(children)
             else:
                 auto = boss["auto"] if self.chance(0.7) else "any_significant"

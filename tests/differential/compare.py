@@ -84,7 +84,8 @@ def smaller_cases(case: Case) -> Iterator[Case]:
     for places in (_script, _then, _acts, _children):
         for number in range(len(list(places(case)))):
             copy = deepcopy(case)
-            where, index = list(places(copy))[number]
+            place: tuple[Any, Any] = list(places(copy))[number]
+            where, index = place
             del where[index]
             yield copy
     for number in range(len(list(_plainer(case)))):

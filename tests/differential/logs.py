@@ -9,7 +9,7 @@ Everything that has an order keeps it. What has none:
 """
 
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 Entry = list[str]
 UNSTARTED = "{shutdown,{failed_to_start_child"
@@ -71,9 +71,9 @@ def beside(left: str, one: list[Entry], right: str, other: list[Entry]) -> str:
 def wire(value: Any) -> Any:
     """JSON that is an Elixir literal too: objects as ``["%", [key, value], ...]``."""
     if isinstance(value, dict):
-        pairs: dict[str, Any] = value
+        pairs = cast("dict[str, Any]", value)
         return ["%", *([key, wire(item)] for key, item in pairs.items())]
     if isinstance(value, list):
-        items: list[Any] = value
+        items = cast("list[Any]", value)  # type: ignore[redundant-cast]  # pyright wants it
         return [wire(item) for item in items]
     return value

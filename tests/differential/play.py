@@ -16,12 +16,9 @@ A label is the child's id and how often it had been started by then: ``w3#2``. S
 anything: so what one thing caused stands after it. ``beam.exs`` does the same on the BEAM.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from otpy import ChildSpec, GenServer, Ok, Reply, gen_server, process, supervisor, sys
-from otpy.behaviours.results import IGNORE, Stop
+from otpy import gen_server, process, supervisor, sys
 from otpy.runtime._current import current
 from otpy.terms.errors import (
     AlreadyStarted,
@@ -31,232 +28,22 @@ from otpy.terms.errors import (
     Ignored,
     StartError,
 )
-from otpy.terms.messages import Down
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import Crash
+from tests.differential.tree import (
+    Collector,
+    Entry,
+    GreenCollector,
+    World,
+    reason_named,
+    spec,
+    start,
+    text_of,
+)
 
 PATIENCE = 10.0  # seconds until a tree must be quiet
 PAUSE = 0.0005  # seconds between two looks at it
-Entry = list[str]
 Found = tuple[Pid, str] | None
 Rows = list[tuple[Pid, Any, Any]]  # a supervisor, its which_children and count_children
-
-
-def text_of(value: Any) -> str:
-    """A reason as both sides write it."""
-    if isinstance(value, Crash):
-        return "raised"
-    if isinstance(value, Pid):
-        return "pid"
-    if isinstance(value, type):
-        return value.__name__
-    if isinstance(value, tuple):
-        items: tuple[Any, ...] = value
-        return "{" + ",".join(text_of(item) for item in items) + "}"
-    return str(value)
-
-
-def reason_named(name: str) -> Any:
-    """The reason that a case writes as ``name``."""
-    return ("shutdown", "x") if name == "shutdown_x" else name
-
-
-@dataclass
-class Book:
-    """What the collector knows."""
-
-    log: list[Entry] = field(default_factory=list[Entry])
-    incarnations: dict[str, int] = field(default_factory=dict[str, int])
-    living: dict[Pid, str] = field(default_factory=dict[Pid, str])
-    hung: set[Pid] = field(default_factory=set[Pid])
-    labels: dict[Pid, str] = field(default_factory=dict[Pid, str])
-    latest: dict[str, tuple[Pid, str]] = field(default_factory=dict[str, tuple[Pid, str]])
-
-    def ended(self, pid: Pid, reason: Any) -> None:
-        """A process has ended."""
-        self.hung.discard(pid)
-        self.log.append(["end", self.living.pop(pid), text_of(reason)])
-
-
-class Collector(GenServer[Book]):
-    """Keeps the log of one case."""
-
-    def init(self, arg: Any) -> Any:
-        return Ok(Book())
-
-    def handle_info(self, message: Any, state: Book) -> None:
-        if isinstance(message, Down) and message.pid in state.living:
-            state.ended(message.pid, message.reason)
-
-    def handle_call(self, request: Any, from_: Any, state: Book) -> Any:
-        for pid in list(state.living):
-            if not process.alive(pid):
-                down = process.receive(Down, where=lambda item, pid=pid: item.pid == pid)
-                state.ended(pid, down.reason)
-        return Reply(self._answer(request, state))
-
-    def _answer(self, request: Any, book: Book) -> Any:
-        match request:
-            case ("begin", name, starts, boss):
-                number = book.incarnations.get(name, 0) + 1
-                book.incarnations[name] = number
-                outcome = starts[number - 1] if number <= len(starts) else "ok"
-                book.log.append(["start", f"{name}#{number}", outcome, boss])
-                return f"{name}#{number}", outcome
-            case ("up", name, label, pid, alone):
-                process.monitor(pid)
-                book.living[pid] = book.labels[pid] = label
-                book.latest[name] = pid, label
-                if alone:
-                    book.hung.add(pid)
-            case ("stopping", label, reason, pid, hangs):
-                book.log.append(["stopping", label, text_of(reason)])
-                if hangs:
-                    book.hung.add(pid)
-            case ("note", entry):
-                book.log.append(entry)
-            case ("find", name):
-                pid, label = book.latest.get(name, (None, ""))
-                return (pid, label) if pid in book.living and pid not in book.hung else None
-            case ("look",):
-                busy = [pid for pid in book.living if pid not in book.hung]
-                return len(book.log), busy, dict(book.labels)
-            case ("hung",):
-                return [(pid, label) for pid, label in book.living.items() if pid in book.hung]
-            case _:
-                return book.log
-        return None
-
-
-class GreenCollector(Collector, green=True):
-    """The same, green."""
-
-
-@dataclass(frozen=True)
-class World:
-    """Where a case is played."""
-
-    collector: Pid
-    green: bool
-
-    def ask(self, *request: Any) -> Any:
-        """Ask the collector."""
-        answer: Any = gen_server.call(self.collector, request, timeout=None)
-        return answer
-
-    def note(self, *entry: str) -> None:
-        """An entry of the log."""
-        self.ask("note", list(entry))
-
-
-class Worker(GenServer[Any]):
-    """A child that starts and stops as its node says."""
-
-    def init(self, arg: Any) -> Any:
-        world, node, label, outcome, boss = arg
-        if node["traps"]:
-            process.flag(trap_exit=True)
-        match outcome:
-            case "error":
-                return Stop("refused")
-            case "ignore":
-                return IGNORE
-            case "exit":
-                process.exit("gone")
-            case "bad":
-                return "junk"
-            case "raise":
-                raise RuntimeError("in init")
-            case _:
-                if node["unlinks"]:
-                    process.unlink(boss)
-                world.ask("up", node["id"], label, process.self_pid(), node["unlinks"])
-        return Ok((world, node, label))
-
-    def handle_call(self, request: Any, from_: Any, state: Any) -> Any:
-        return Reply("pong")
-
-    def handle_cast(self, request: Any, state: Any) -> Any:
-        if request == "raise":
-            raise RuntimeError("told to")
-        return Stop(request, state)
-
-    def handle_info(self, message: Any, state: Any) -> None:
-        """Signals that it traps."""
-
-    def terminate(self, reason: Any, state: Any) -> None:
-        world, node, label = state
-        stop = node["stop"]
-        world.ask("stopping", label, reason, process.self_pid(), stop == "never")
-        match stop:
-            case "slow":
-                process.sleep(0.02)
-            case "never":
-                process.sleep(float("inf"))
-            case "raise":
-                raise RuntimeError("in terminate")
-            case "other":
-                process.exit("other")
-            case _:
-                pass
-
-
-class GreenWorker(Worker, green=True):
-    """The same, green."""
-
-
-class Boss(supervisor.Supervisor):
-    """A supervisor that its node describes."""
-
-    def init(self, arg: Any) -> Any:
-        world, node, label, outcome, _ = arg
-        match outcome:
-            case "ignore":
-                return IGNORE
-            case "bad":
-                return "junk"
-            case "raise":
-                raise RuntimeError("in init")
-            case _:
-                world.ask("up", node["id"], label, process.self_pid(), False)
-        return supervisor.init(
-            [spec(world, child, label) for child in node["children"]],
-            strategy=node["strategy"],
-            max_restarts=node["intensity"],
-            max_seconds=float(node["period"]),
-            auto_shutdown=node["auto"],
-        )
-
-
-def spec(world: World, node: Any, boss: str) -> ChildSpec:
-    """The child specification of a node."""
-    shutdown = node["shutdown"]
-    return ChildSpec(
-        id=node["id"],
-        start=(start, (world, node, boss)),
-        restart=node["restart"],
-        shutdown=shutdown if isinstance(shutdown, str) else shutdown / 1000,
-        type=node["kind"],
-        significant=node["significant"],
-    )
-
-
-def start(world: World, node: Any, boss: str) -> Any:
-    """The start function of every node."""
-    label, outcome = world.ask("begin", node["id"], node["starts"], boss)
-    arg = (world, node, label, outcome, process.self_pid())
-    match outcome:
-        case "start_raise":
-            raise RuntimeError("in start")
-        case "start_error":
-            raise StartError("refused")
-        case "start_bad":
-            return "junk"
-        case _:
-            pass
-    if node["kind"] == "worker":
-        return gen_server.start_link(GreenWorker if world.green else Worker, arg)
-    return supervisor.start_link(Boss, arg, green=world.green)
 
 
 def play(case: Any, green: bool) -> list[Entry]:
@@ -399,7 +186,7 @@ def burst(world: World, pid: Pid, label: str, event: Any) -> list[Any]:
                 continue
             leave(found[0], one)
             if not process.alive(found[0]):
-                until(lambda before=before: queued(pid) > before)
+                until_queued(pid, before + 1)
         else:
 
             def request(number: int = number, one: Any = one) -> None:
@@ -407,7 +194,7 @@ def burst(world: World, pid: Pid, label: str, event: Any) -> list[Any]:
 
             process.spawn(request, green=world.green)
             waiting.append(number)
-            until(lambda before=before: queued(pid) > before)
+            until_queued(pid, before + 1)
     then = event.get("then")
     above: Found = world.ask("find", then["sup"]) if then else None
     answers = [ask(world, *above, then)] if above else []
@@ -415,10 +202,12 @@ def burst(world: World, pid: Pid, label: str, event: Any) -> list[Any]:
         sys.resume(pid, timeout=None)
     except CallExit:
         pass  # it was stopped instead
-    return answers + [
-        process.receive(tuple, where=lambda item, number=number: item[0] == number)[1]
-        for number in waiting
-    ]
+    return answers + [answered(number) for number in waiting]
+
+
+def answered(number: int) -> Any:
+    """What a helper sent: the result of the request with this number."""
+    return process.receive(tuple, where=lambda item: item[0] == number)[1]
 
 
 def queued(pid: Pid) -> int:
@@ -428,9 +217,9 @@ def queued(pid: Pid) -> int:
     return len(proc.mailbox) + len(held or ())
 
 
-def until(probe: Callable[[], bool]) -> None:
-    """Look again and again until it is so."""
-    while not probe():
+def until_queued(pid: Pid, count: int) -> None:
+    """Look again and again until so many messages wait for a suspended process."""
+    while queued(pid) < count:
         process.sleep(PAUSE)
 
 

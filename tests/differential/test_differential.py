@@ -140,7 +140,7 @@ def test_a_difference_is_made_small_and_printed_with_both_logs(
     case = next(make(seed) for seed in range(200) if differ([make(seed)])[0])
     small = reduced(case, differ)
     assert len(small["script"]) <= 1  # or none: a restart in a start that fails
-    assert len(list(nodes(small["tree"]))) <= 5
+    assert len(list(nodes(small["tree"]))) <= 6
     with monkeypatch.context() as patched:
         break_it(patched, broken)
         wrong = told(small)
