@@ -61,6 +61,8 @@ class Maker:
         for number in range(self.draw.randint(1, 6)):
             again = self.timed and number and self.chance(0.8)
             script.append(script[0] if again else self.event())
+            if script[-1].get("what") == "terminate_child" and self.chance(0.5):
+                script.append(self.start_again(script[-1]))
             if self.timed and number in (0, 2):
                 script.append({"do": "wait", "ms": NO_RESTART_COUNTS})
         return {"tree": tree, "script": script}
@@ -226,6 +228,12 @@ class Maker:
                     event["node"]["starts"] = [self.draw.choice(boss_starts or WORKER_STARTS)]
             event["child"] = event["node"]["id"]
         return event
+
+    def start_again(self, terminated: Any) -> Any:
+        """A child that was terminated is asked to start as if it were new."""
+        node = next((one for one in self.nodes if one["id"] == terminated["child"]), None)
+        what = "restart_child" if node is None else "start_child"
+        return {**terminated, "what": what, "node": node or {}}
 
     def endless(self, child: str) -> bool:
         """Whether a child would never stop when asked to, not even after a time."""

@@ -112,6 +112,7 @@ def main() -> None:
     """Play what comes on stdin."""
     logging.disable()
     one, at_once = player(sys.argv[1])
+    whole_lines = threading.Lock()
 
     def tell(line: str) -> None:
         number, case = json.loads(line)
@@ -120,8 +121,9 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a case is a difference
             log = [["failed", repr(error)]]
         text = json.dumps([number, log])
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        with whole_lines:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
 
     with ThreadPoolExecutor(at_once) as pool:
         for done in [pool.submit(tell, line) for line in sys.stdin]:
