@@ -245,8 +245,13 @@ def _down(ref: Ref, timeout: float | None) -> Any:
 def _count(state: Restarts) -> ChildCount:
     children = list(state.children.values())
     supervisors = sum(child.spec.type == "supervisor" for child in children)
-    active = sum(child.pid is not None for child in children)
+    # As in OTP, one whose exit has not been dealt with yet is not counted; its spec is.
+    active = sum(child.pid is not None and _lives(child.pid) for child in children)
     return ChildCount(len(children), active, supervisors, len(children) - supervisors)
+
+
+def _lives(pid: Pid) -> bool:
+    return pid.node != current().node.name or process.alive(pid)
 
 
 def _terminate_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:

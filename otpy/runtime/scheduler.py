@@ -303,8 +303,9 @@ class Scheduler:
 
     def _ended(self, proc: GreenProcess, error: BaseException | None) -> None:
         reason = outcome(proc, error)
-        proc.server = None
-        proc.node.emit(proc.die(reason))
+        effects = proc.die(reason)
+        proc.server = None  # not before: calls that it kept back end with it
+        proc.node.emit(effects)
 
     def poll(self) -> None:
         """Take in what other threads posted, and the deadlines that have passed."""

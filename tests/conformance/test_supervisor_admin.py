@@ -20,6 +20,7 @@ from otpy import (
     supervisor,
     sys,
 )
+from otpy.runtime._current import current
 from otpy.testing.plugin import Reports
 from tests.conformance.children import (
     Child,
@@ -319,5 +320,29 @@ def test_sup_63_the_callback_module_can_be_asked_for(run: Runner) -> None:
             boss = supervisor.start_link(given, **options)
             assert supervisor.get_callback_module(boss) is module
             supervisor.stop(boss)
+
+    run(body)
+
+
+def test_sup_58_a_dead_child_is_not_active_before_its_exit_is_dealt_with(run: Runner) -> None:
+    """count_children active: the children that are alive; the spec remains."""
+
+    def body() -> None:
+        boss = start(run, specs(run, "ab"))
+        killed = pids(boss)["a"]
+        me = self_pid()
+
+        def count() -> None:
+            process.send(me, [supervisor.count_children(boss)])
+
+        sys.suspend(boss)
+        process.spawn(count, green=run.green)
+        server: Any = current().node.procs[boss].server
+        until(lambda: server.held)  # the question stands before the exit in the queue
+        process.exit(killed, "kill")
+        until(lambda: not process.alive(killed))
+        sys.resume(boss)
+        assert process.receive(list, timeout=5) == [(2, 1, 0, 2)]
+        supervisor.stop(boss)
 
     run(body)

@@ -16,8 +16,9 @@ from otpy import (
     self_pid,
     sys,
 )
+from otpy.runtime._current import current
 from otpy.testing.plugin import Reports
-from tests.conformance.conftest import Runner
+from tests.conformance.conftest import Runner, until
 from tests.conformance.servers import (
     Server,
     adds,
@@ -53,6 +54,30 @@ def test_sys_02_a_raising_replace_state_changes_nothing(run: Runner) -> None:
         assert ended.value.reason[0] == "callback_failed"
         assert sys.get_state(pid) == 1
         gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_03_a_call_that_a_suspended_server_keeps_back_ends_with_it(run: Runner) -> None:
+    """suspend queues user messages (calls time out): the caller monitors the server, and exits
+    with its reason."""
+
+    def body() -> None:
+        me = self_pid()
+        pid = gen_server.start(kind(run), 1)
+        sys.suspend(pid)
+
+        def caller() -> None:
+            with pytest.raises(CallExit) as ended:
+                gen_server.call(pid, "x", timeout=None)
+            process.send(me, ("ended", ended.value.reason))
+
+        process.spawn(caller, green=run.green)
+        # The call must be kept back, not on its way: the server has gone to sleep again after it.
+        server: Any = current().node.procs[pid].server
+        until(lambda: server.held)
+        gen_server.stop(pid, "shutdown")
+        assert process.receive(tuple, timeout=5) == ("ended", "shutdown")
 
     run(body)
 
