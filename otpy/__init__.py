@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _ERRORS = (
     "AddressInUse",
     "AlreadyStarted",
+    "ApplicationError",
     "BadArgument",
     "BadChildSpec",
     "BadFlags",
@@ -54,6 +55,7 @@ _HOMES: dict[str, str] = {
         "otpy.behaviours.results",
     ),
     **dict.fromkeys(("GenServer", "Request"), "otpy.behaviours.gen_server"),
+    **dict.fromkeys(("Application", "ApplicationSpec"), "otpy.behaviours.application"),
     "From": "otpy.runtime.mail",
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
@@ -70,15 +72,19 @@ _MODULES: dict[str, str] = {
     "gen_server": "otpy.behaviours.gen_server",
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
+    "application": "otpy.behaviours.application",
     "aio": "otpy.bridges.aio",
     "asgi": "otpy.bridges.asgi",
     "global_": "otpy.cluster.global_",
 }
 
 if TYPE_CHECKING:
+    from otpy.behaviours import application as application
     from otpy.behaviours import gen_server as gen_server
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
+    from otpy.behaviours.application import Application as Application
+    from otpy.behaviours.application import ApplicationSpec as ApplicationSpec
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
@@ -108,6 +114,7 @@ if TYPE_CHECKING:
     from otpy.runtime.units import seconds as seconds
     from otpy.terms.errors import AddressInUse as AddressInUse
     from otpy.terms.errors import AlreadyStarted as AlreadyStarted
+    from otpy.terms.errors import ApplicationError as ApplicationError
     from otpy.terms.errors import BadArgument as BadArgument
     from otpy.terms.errors import BadChildSpec as BadChildSpec
     from otpy.terms.errors import BadFlags as BadFlags
