@@ -193,9 +193,8 @@ def _ended(desk: Desk, pid: Pid, why: Any) -> None:
         report_exited(name, why, kind)
         _answer(desk.starters.pop(name, []), (False, why))
         if desk.deadline is None and takes_the_node_down(kind, why):
-            _take_down(
-                "application_start_failure" if failed else "application_terminated", name, why
-            )
+            label = "application_start_failure" if failed else "application_terminated"
+            _take_down((label, name, why))
     _answer(stoppers or [], (True, None))
     if desk.deadline is not None:
         _stop_next(desk)
@@ -206,10 +205,11 @@ def takes_the_node_down(kind: str, why: Any) -> bool:
     return kind == "permanent" or (kind == "transient" and why != NORMAL)
 
 
-def _take_down(label: str, name: str, why: Any) -> None:
+def _take_down(reason: tuple[str, str, Any]) -> None:
     node = current().node
+    label, name, why = reason
     LOG.critical("Node %s stops: (%s) %s: %s", node.name, label, name, shown_end(why))
-    node.halt((label, name, why))
+    node.halt(reason)
 
 
 def _stop_next(desk: Desk) -> None:

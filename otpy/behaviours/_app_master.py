@@ -191,7 +191,7 @@ def _safely(callback: Callable[[Any], Any], state: Any) -> Any:
     except ProcessExit as left:
         current()  # raises if this process was ended
         LOG.error("%s exited: %r", callback.__qualname__, left.reason)
-    except Exception:  # the rest of the application must stop all the same
+    except Exception:  # noqa: BLE001 - the rest of the application must stop all the same
         LOG.exception("%s raised; the application goes on stopping", callback.__qualname__)
     return None
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, TypeGuard
 
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
@@ -91,6 +91,16 @@ class ApplicationSpec:
 KEYS = tuple(part.name for part in fields(ApplicationSpec))
 
 
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """``isinstance(value, Mapping)``, where a type checker must know that items may be anything."""
+    return isinstance(value, Mapping)
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a list or a tuple."""
+    return isinstance(value, (list, tuple))
+
+
 def checked(spec: ApplicationSpec) -> ApplicationSpec:
     """The same specification in one form. Raises ``BadArgument``, with name and key."""
     check_name(spec.name)
@@ -112,7 +122,11 @@ def checked(spec: ApplicationSpec) -> ApplicationSpec:
         mod=_mod(spec),
         env=check_env(spec.name, spec.env),
         start_phases=_phases(spec),
-        **{key: tuple(getattr(spec, key)) for key in NAMES},
+        applications=tuple(spec.applications),
+        optional_applications=tuple(spec.optional_applications),
+        included_applications=tuple(spec.included_applications),
+        registered=tuple(spec.registered),
+        modules=tuple(spec.modules),
     )
 
 
@@ -126,10 +140,11 @@ def check_name(name: object) -> str:
 def check_env(name: str, env: object) -> dict[str, Any]:
     """A copy of an environment: a mapping, or pairs, with strings as keys."""
     told = f"application: {name}; "
-    if isinstance(env, Mapping):
-        pairs = list(cast("Mapping[Any, Any]", env).items())
-    elif isinstance(env, (list, tuple)):
-        pairs = list(cast("Sequence[Any]", env))
+    pairs: Sequence[Any]
+    if is_mapping(env):
+        pairs = list(env.items())
+    elif is_sequence(env):
+        pairs = env
     else:
         raise BadArgument(f"{told}parameters must be a dict or a list of pairs, not {env!r}")
     made: dict[str, Any] = {}
@@ -150,11 +165,11 @@ def _wrong(name: str, key: str, value: object, expected: str) -> BadArgument:
 
 
 def _check_names(name: str, key: str, value: object) -> None:
-    if not isinstance(value, (list, tuple)):
+    if not is_sequence(value):
         raise _wrong(name, key, value, "a tuple of names")
     if key == "registered":
         return  # a name may be a class
-    names = cast("Sequence[Any]", value)
+    names = value
     if not all(isinstance(one, str) and one for one in names):
         raise _wrong(name, key, value, "a tuple of names, each a str")
     if name in names and key != "modules":
@@ -191,11 +206,11 @@ def resolved(name: str, path: str) -> Any:
 
 
 def _phases(spec: ApplicationSpec) -> tuple[tuple[str, Any], ...]:
-    given = spec.start_phases
-    if not isinstance(given, (list, tuple)):
+    given: object = spec.start_phases
+    if not is_sequence(given):
         raise _wrong(spec.name, "start_phases", given, "a tuple of phases or (phase, args)")
     made: list[tuple[str, Any]] = []
-    for one in cast("Sequence[Any]", given):
+    for one in given:
         phase, args = one if is_tuple(one) and len(one) == 2 else (one, None)
         if not isinstance(phase, str):
             raise _wrong(spec.name, "start_phases", given, "a tuple of phases or (phase, args)")
@@ -208,19 +223,15 @@ def from_table(name: str, table: object, where: str) -> ApplicationSpec:
 
     ``mod`` is "module:Class" or [that, args]; a start phase is a name or [name, args].
     """
-    if not isinstance(table, dict):
+    if not is_mapping(table):
         raise BadArgument(f"{where}: {table!r}; expected a table")
-    given = cast("dict[str, Any]", table)
-    for key in given:
+    for key in table:
         if key == "name" or key not in KEYS:
             known = ", ".join(key for key in KEYS if key != "name")
             raise BadArgument(f"{where} has no key {key!r}; expected one of {known}")
-    made = dict(given)
-    if isinstance(made.get("mod"), list):
-        made["mod"] = tuple(made["mod"])
-    if isinstance(phases := made.get("start_phases"), list):
-        made["start_phases"] = [
-            tuple(cast("list[Any]", one)) if isinstance(one, list) else one
-            for one in cast("list[Any]", phases)
-        ]
+    made: dict[str, Any] = dict(table)
+    if is_sequence(mod := made.get("mod")):
+        made["mod"] = tuple(mod)
+    if is_sequence(phases := made.get("start_phases")):
+        made["start_phases"] = [tuple(one) if is_sequence(one) else one for one in phases]
     return checked(ApplicationSpec(name, **made))

@@ -16,7 +16,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 from otpy.behaviours import gen_server
 from otpy.behaviours._app_controller import controller
@@ -29,6 +29,8 @@ from otpy.behaviours._app_spec import (
     check_env,
     check_name,
     checked,
+    is_mapping,
+    is_sequence,
 )
 from otpy.behaviours._app_tables import Tables, tables
 from otpy.machines.start_order import Circular, Missing, Needs, start_order
@@ -36,6 +38,7 @@ from otpy.runtime._current import waiter
 from otpy.runtime.arguments import check_seconds
 from otpy.runtime.body import reason_of
 from otpy.terms.errors import ApplicationError, BadArgument
+from otpy.terms.reasons import is_tuple
 
 Type = Literal["temporary", "transient", "permanent"]
 TYPES = ("temporary", "transient", "permanent")
@@ -240,7 +243,7 @@ def fetch_env(app: str, key: str) -> tuple[Literal["ok"], Any] | Literal["error"
 
 
 def fetch_env_(app: str, key: str) -> Any:
-    """A value of the environment. Raises ``BadArgument`` if there is none, and says what is missing.
+    """A value of the environment. Raises ``BadArgument`` if there is none.
 
     ``Application.fetch_env!/2``.
     """
@@ -279,16 +282,15 @@ def put_all_env(
     tables().put(_config(config), persistent)
 
 
-def _config(config: Any) -> dict[str, dict[str, Any]]:
-    if isinstance(config, Mapping):
-        config = list(cast("Mapping[Any, Any]", config).items())
-    if not isinstance(config, (list, tuple)):
+def _config(config: object) -> dict[str, dict[str, Any]]:
+    if not (is_mapping(config) or is_sequence(config)):
         raise BadArgument(f"configuration {config!r}; expected a dict of dicts, or pairs")
+    pairs = list(config.items()) if is_mapping(config) else config
     made: dict[str, dict[str, Any]] = {}
-    for pair in cast("Sequence[Any]", config):
-        if not (isinstance(pair, tuple) and len(cast("tuple[Any, ...]", pair)) == 2):
+    for pair in pairs:
+        if not (is_tuple(pair) and len(pair) == 2):
             raise BadArgument(f"configuration {pair!r}; expected (application, parameters)")
-        name, values = cast("tuple[Any, Any]", pair)
+        name, values = pair
         if check_name(name) in made:
             raise BadArgument(f"duplicate application config: {name}")
         made[name] = check_env(name, values)
@@ -334,7 +336,7 @@ def config_change(before: dict[str, dict[str, Any]]) -> None:
         removed = [key for key in old if key not in now]
         try:
             spec.mod[0]().config_change(changed, new, removed)
-        except Exception as error:  # the other applications must be told, too
+        except Exception as error:  # noqa: BLE001 - the other applications must be told, too
             LOG.exception("config_change of application %s raised", name)
             failed.append(("config_change", name, reason_of(error)))
     if failed:
