@@ -213,12 +213,18 @@ def _take_down(reason: tuple[str, str, Any]) -> None:
 
 
 def _stop_next(desk: Desk) -> None:
-    """Have the application stopped that started last; when there is none, say so."""
+    """Have the application stopped that started last; when there is none, say so.
+
+    While others wait it may take half of the time that is left, lest one that hangs leave
+    them none.
+    """
     assert desk.deadline is not None
     tables = desk.tables
     left = max(0.0, desk.deadline - current().node.clock.now())
-    for name in reversed([*tables.running, *tables.starting]):
-        if name in desk.stoppers or _begin_stop(desk, name, left, []):
+    names = [*tables.running, *tables.starting]
+    while names:
+        name = names.pop()
+        if name in desk.stoppers or _begin_stop(desk, name, left / 2 if names else left, []):
             return
     _answer(desk.closers, (True, None))
     desk.closers.clear()

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from otpy.behaviours._app_spec import ApplicationSpec, checked, from_table
+from otpy.behaviours._app_spec import ApplicationSpec, checked, from_table, is_mapping
 from otpy.terms.errors import ApplicationError, BadArgument
 
 GROUP = "otpy.applications"
@@ -61,13 +61,13 @@ def find(name: str, places: list[Path]) -> ApplicationSpec:
 
 def _in_file(name: str, file: Path) -> ApplicationSpec | None:
     try:
-        table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        table: object = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadArgument(f"{file} is no TOML: {error}") from error
     for key in ("tool", "otpy", "applications", name):
-        table = table.get(key)
-        if not isinstance(table, dict):
-            return None
+        table = table.get(key) if is_mapping(table) else None
+    if table is None:
+        return None
     return from_table(name, table, f"{file} [tool.otpy.applications.{name}]")
 
 

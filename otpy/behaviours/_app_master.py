@@ -143,13 +143,11 @@ def _start(held: Held) -> Any:
     ok, result = _called(callback, run)
     if not ok:
         return result
-    if is_tuple(result) and len(result) == 2 and isinstance(result[0], Pid):
-        held.top, held.state = result
-    elif isinstance(result, Pid):
-        held.top = result
-    else:
+    pid, state = result if is_tuple(result) and len(result) == 2 else (result, None)
+    if not isinstance(pid, Pid):
         return ("bad_return", (callback, result))
-    process.link(held.top)
+    process.link(pid)
+    held.top, held.state = pid, state
     return None
 
 

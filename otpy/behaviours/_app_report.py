@@ -33,14 +33,13 @@ def report_exited(name: str, reason: Any, kind: str) -> None:
 def shown_end(reason: Any) -> str:
     """The reason of an application's end, with the callback that it came from."""
     match reason:
-        case ("bad_return", ((_, _, _) as callback, ("EXIT", why))):
+        case ("bad_return", ((cls, function, args), ("EXIT", why))):
             trace = f"\n{why.traceback_text}" if isinstance(why, Crash) else ""
-            return f"{_shown_call(callback)} raised: {shown_reason(why)}{trace}"
-        case ("bad_return", ((_, _, _) as callback, value)):
-            return f"{_shown_call(callback)} returned a bad value: {value!r}"
+            return f"{_shown_call(cls, function, args)} raised: {shown_reason(why)}{trace}"
+        case ("bad_return", ((cls, function, args), value)):
+            return f"{_shown_call(cls, function, args)} returned a bad value: {value!r}"
         case (why, (type() as cls, str() as function, args)) if is_tuple(args):
-            call = _shown_call((cls, function, args))
-            return f"{call} returned an error: {_shown(why)}"
+            return f"{_shown_call(cls, function, args)} returned an error: {_shown(why)}"
         case _:
             return _shown(reason)
 
@@ -49,6 +48,5 @@ def _shown(reason: Any) -> str:
     return repr(reason) if isinstance(reason, str) else shown_reason(reason)
 
 
-def _shown_call(callback: tuple[Any, ...]) -> str:
-    cls, function, args = callback
+def _shown_call(cls: Any, function: Any, args: Any) -> str:
     return f"{cls.__module__}.{cls.__qualname__}.{function}({', '.join(map(repr, args))})"

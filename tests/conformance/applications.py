@@ -1,6 +1,6 @@
 """Applications for the tests: each tells the process in its arguments what it is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,7 +112,7 @@ def quiet() -> None:
 
 
 @contextmanager
-def refused(reason: Any) -> Iterator[pytest.ExceptionInfo[ApplicationError]]:
+def refused(reason: Any) -> Generator[pytest.ExceptionInfo[ApplicationError], None, None]:
     """The block raises ``ApplicationError`` with this reason."""
     with pytest.raises(ApplicationError) as caught:
         yield caught

@@ -1,5 +1,9 @@
 """Applications (APP): how they start and stop."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
+# The lambdas make the reason of a call that a test gives them.
+
+import logging
 import time
 from typing import Any
 
@@ -8,6 +12,7 @@ import pytest
 from otpy import (
     IGNORE,
     Application,
+    ApplicationError,
     BadArgument,
     Crash,
     Down,
@@ -20,14 +25,13 @@ from otpy import (
     process,
     self_pid,
     supervisor,
+    sys,
 )
 from otpy.testing.plugin import Reports
 from tests.conformance.applications import (
     Bare,
     Calls,
     Told,
-    Top,
-    Worker,
     load,
     names,
     quiet,
@@ -152,9 +156,6 @@ def raises() -> None:
 
 def leaves() -> None:
     process.exit("away")
-
-
-CALL = ("normal", None)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +285,7 @@ def test_app_12_two_starts_at_once_get_the_one_result(run: Runner) -> None:
         def starter() -> None:
             try:
                 application.start("shop")
-            except application_error() as failed:
+            except ApplicationError as failed:
                 process.send(me, failed.reason)
 
         starts.clear()
@@ -302,15 +303,7 @@ def test_app_12_two_starts_at_once_get_the_one_result(run: Runner) -> None:
     run(body)
 
 
-def application_error() -> type[Exception]:
-    from otpy import ApplicationError
-
-    return ApplicationError
-
-
 def waiting_starters(desk: Any) -> int:
-    from otpy import sys
-
     return sum(len(askers) for askers in sys.get_state(desk).starters.values())
 
 
@@ -443,9 +436,7 @@ class Stubborn(GenServer[Any]):
         process.receive(where=lambda _: False)
 
 
-def test_app_22_what_does_not_stop_in_time_is_killed(
-    run: Runner, capture_reports: Reports
-) -> None:
+def test_app_22_what_does_not_stop_in_time_is_killed(run: Runner, capture_reports: Reports) -> None:
     """app stop during child deadlock must not hang; shutdown_timeout."""
 
     def body() -> None:
@@ -495,10 +486,11 @@ def test_log_14_starts_and_ends_of_applications_are_reported(
         load("broken", (Calls, raises))
         application.start("shop")
         application.stop("shop")
-        with pytest.raises(application_error(), match="raised: .ValueError. no stock"):
+        with pytest.raises(ApplicationError, match=r"raised: .ValueError. no stock"):
             application.start("broken")
         return self_pid().node
 
+    capture_reports.setLevel(logging.INFO)
     home = run(body)
     texts = [text for text in capture_reports.texts if text.startswith("Application")][:3]
     assert texts[:2] == [
@@ -528,17 +520,16 @@ def test_what_users_get_wrong_is_named(node: object) -> None:
         application.start(42)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(BadArgument, match="timeout=-1"):
         application.stop("shop", timeout=-1)
+
+    async def later(self: Application, type: str, args: Any, /) -> None:
+        """Would start."""
+
     with pytest.raises(BadArgument, match=r"Late\.start is async"):
-
-        class Late(Application):
-            async def start(self, type: str, args: Any, /) -> Any:  # type: ignore[override]
-                return None
+        type("Late", (Application,), {"start": later})
 
 
-def test_many_processes_do_not_slow_the_environment(node: object) -> None:
+def test_the_environment_is_read_without_the_controller(node: object) -> None:
     """The environment is read without a message: a suspended controller does not matter."""
-    from otpy import sys
-
     load("shop", (Calls, top), env={"x": 1})
     application.start("shop")
     sys.suspend("application_controller")
@@ -548,6 +539,3 @@ def test_many_processes_do_not_slow_the_environment(node: object) -> None:
     assert names() == ["shop"]
     assert time.monotonic() - began < 5
     sys.resume("application_controller")
-
-
-assert Worker and Top  # what the helpers start

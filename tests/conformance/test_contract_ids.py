@@ -2,7 +2,21 @@
 
 from tests.conformance.contract import LINES, departures, named_tests
 
-BUILT = ("PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE", "TEST")
+BUILT = (
+    "PROC",
+    "LINK",
+    "MON",
+    "TIMERB",
+    "GS",
+    "SYS",
+    "LOG",
+    "SUP",
+    "PLIB",
+    "GLOB",
+    "NODE",
+    "TEST",
+    "APP",
+)
 
 
 def test_the_contract_is_whole() -> None:
