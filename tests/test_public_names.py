@@ -10,14 +10,15 @@ import otpy
 from otpy import aio, application, gen_server, global_, node, process, supervisor, sys
 
 OTPY = """
-AddressInUse AlreadyStarted Application ApplicationError ApplicationSpec At BadArgument BadChildSpec BadFlags Busy CallExit CallResult
-CallTimeout ChildError ChildSpec Crash Creation Down Exit From GenServer Global IGNORE Ignored
-InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess NoReply Node
-NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName NotDistributed
-NotRegistered NotSendable Ok OtpyError Pid ProcessExit ReceiveTimeout Ref RemoteError Reply Request
-SHUTDOWN SpawnReply StartError Stop Supervisor Timeout TimerFired Via WeakCookie WouldBlockLoop
-__version__ actor_ref aio application asgi gen_server global_ hours minutes node process pykka_child seconds self_pid
-start_mesh start_node supervisor sys
+AddressInUse AlreadyStarted Application ApplicationError ApplicationSpec At BadArgument
+BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildError ChildSpec Crash Creation
+Down Exit From GenServer Global IGNORE Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL
+NameFree NameTaken Next NoProcess NoReply Node NodeDown NodeError NodeForked NodeNameTaken
+NodeStopped NodeUp NotAName NotDistributed NotRegistered NotSendable Ok OtpyError Pid ProcessExit
+ReceiveTimeout Ref RemoteError Reply Request SHUTDOWN SpawnReply StartError Stop Supervisor
+Timeout TimerFired Via WeakCookie WouldBlockLoop __version__ actor_ref aio application asgi
+gen_server global_ hours minutes node process pykka_child seconds self_pid start_mesh start_node
+supervisor sys
 """
 MODULES = [
     (

@@ -13,7 +13,6 @@ from otpy import (
     IGNORE,
     Application,
     ApplicationError,
-    BadArgument,
     Crash,
     Down,
     GenServer,
@@ -512,23 +511,7 @@ def test_log_14_starts_and_ends_of_applications_are_reported(
     ]
 
 
-def test_what_users_get_wrong_is_named(node: object) -> None:
-    wrong: Any = "forever"
-    with pytest.raises(BadArgument, match="type='forever'; expected one of temporary, transient"):
-        application.start("shop", wrong)
-    with pytest.raises(BadArgument, match="application: 42; application name must be a str"):
-        application.start(42)  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(BadArgument, match="timeout=-1"):
-        application.stop("shop", timeout=-1)
-
-    async def later(self: Application, type: str, args: Any, /) -> None:
-        """Would start."""
-
-    with pytest.raises(BadArgument, match=r"Late\.start is async"):
-        type("Late", (Application,), {"start": later})
-
-
-def test_the_environment_is_read_without_the_controller(node: object) -> None:
+def test_app_17_the_environment_is_read_without_the_controller(node: object) -> None:
     """The environment is read without a message: a suspended controller does not matter."""
     load("shop", (Calls, top), env={"x": 1})
     application.start("shop")

@@ -107,30 +107,6 @@ def test_app_06_an_entry_point_is_found(
     assert "installed, wrong" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("table", "told"),
-    [
-        ("mode = 1", "has no key 'mode'; expected one of mod, applications"),
-        ("mod = 'nowhere.at:All'", "'nowhere.at:All' cannot be loaded"),
-        ("mod = 'nowhere'", "mod='nowhere'; expected 'module:Class'"),
-        ("mod = 'otpy:GenServer'", "expected an Application class"),
-        ("applications = 'store'", "applications='store'; expected a tuple of names"),
-        ("applications = [1]", "expected a tuple of names, each a str"),
-        ("applications = ['shop']", "other applications than itself"),
-        ("optional_applications = ['x']", "names that stand in applications, as 'x' does not"),
-        ("env = 1", "application: shop; parameters must be a dict"),
-        ("start_phases = [1]", "start_phases=.*; expected a tuple of phases"),
-        ("vsn = 1", "vsn=1; expected a str"),
-        ("=", "is no TOML"),
-    ],
-)
-def test_a_wrong_specification_is_named(node: Node, project: Path, table: str, told: str) -> None:
-    project.write_text(f"[tool.otpy.applications.shop]\n{table}\n")
-    with pytest.raises(BadArgument, match=told):
-        application.load("shop")
-    assert application.loaded_applications() == []
-
-
 def test_app_15_the_specification_overrides_what_was_set_before(node: Node) -> None:
     """set_env before load is overridden by app file values on load unless persistent."""
     application.put_env("shop", "a", "before")
@@ -282,18 +258,3 @@ def test_app_24_what_is_known_of_applications(node: Node) -> None:
     assert application.get_application(pytest) is None
     with pytest.raises(BadArgument, match="get_application"):
         application.get_application(5)  # type: ignore[arg-type]  # that is the point
-
-
-def test_included_applications_are_loaded_and_unloaded_together(node: Node) -> None:
-    load("part")
-    application.unload("part")
-    with refused(("no such application", "part")):
-        load("shop", None, included_applications=("part",))
-    assert application.loaded_applications() == []
-    load("part")
-    load("shop", None, included_applications=("part",))
-    with refused(("already_loaded", "shop")):
-        load("shop")
-    application.ensure_loaded("shop")
-    application.unload("shop")
-    assert application.loaded_applications() == []

@@ -1,7 +1,6 @@
 """Applications (APP) and their node: what ends it, and how they end with it."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,8 +14,6 @@ from otpy import (
     Ok,
     Pid,
     ProcessExit,
-    WouldBlockLoop,
-    aio,
     application,
     gen_server,
     process,
@@ -186,7 +183,7 @@ def test_app_23_what_is_to_happen_before_a_stop_is_told_the_reason(home: Node) -
     assert LOG == [("because", True, ["one"]), ("one", "shutdown"), ("one", "stop")]
 
 
-def test_a_node_stops_its_applications_the_latest_first(home: Node) -> None:
+def test_app_08_a_node_stops_its_applications_the_latest_first(home: Node) -> None:
     for name in ("one", "two"):
         load(name, (Logged, name))
         application.start(name)
@@ -197,7 +194,9 @@ def test_a_node_stops_its_applications_the_latest_first(home: Node) -> None:
 
 
 @pytest.mark.parametrize("cls", [Leaves, GreenLeaves])
-def test_a_process_of_an_application_may_stop_the_node(home: Node, cls: type[Leaves]) -> None:
+def test_app_22_a_process_of_an_application_may_stop_the_node(
+    home: Node, cls: type[Leaves]
+) -> None:
     load("one", (Logged, "one"))
     application.start("one")
 
@@ -212,7 +211,7 @@ def test_a_process_of_an_application_may_stop_the_node(home: Node, cls: type[Lea
     assert LOG[-2:] == [("one", "shutdown"), ("one", "stop")]
 
 
-def test_what_breaks_before_and_after_a_stop_is_logged_and_no_more(
+def test_app_23_what_breaks_before_and_after_a_stop_is_logged_and_no_more(
     home: Node, capture_reports: Reports
 ) -> None:
     def breaks(*_: Any) -> None:
@@ -229,7 +228,7 @@ def test_what_breaks_before_and_after_a_stop_is_logged_and_no_more(
     ]
 
 
-def test_nothing_starts_while_the_node_stops(home: Node) -> None:
+def test_app_22_nothing_starts_while_the_node_stops(home: Node) -> None:
     class Starts(Application):
         def start(self, type: str, args: Any, /) -> Any:
             return _start_worker(Leaves, "starts")
@@ -245,46 +244,3 @@ def test_nothing_starts_while_the_node_stops(home: Node) -> None:
     application.start("starts")
     home.stop()
     assert LOG == [("starts", "shutdown"), "shutting_down"]
-
-
-def test_a_controller_that_was_killed_takes_its_applications_with_it(home: Node) -> None:
-    load("one", (Logged, "one"))
-    application.start("one")
-    desk = process.whereis("application_controller")
-    assert desk is not None
-    process.exit(desk, "kill")
-    eventually(lambda: process.whereis("one") is None)
-    application.start("one")
-    assert names() == ["one"]
-
-
-WAITS: list[Callable[[], Any]] = [
-    lambda: application.start("shop"),
-    lambda: application.ensure_started("shop"),
-    lambda: application.ensure_all_started("shop"),
-    lambda: application.stop("shop"),
-]
-
-
-@pytest.mark.parametrize("call", WAITS)
-def test_what_waits_is_refused_in_a_coroutine(node: Node, call: Callable[[], Any]) -> None:
-    async def main() -> None:
-        with pytest.raises(
-            WouldBlockLoop, match=r"use await aio\.blocking\(application\.\w+, \.\.\."
-        ):
-            call()
-
-    load("shop")
-    asyncio.run(main())
-
-
-def test_a_coroutine_starts_and_stops_by_blocking(node: Node) -> None:
-    async def main() -> None:
-        load("shop", env={"a": 1})
-        await aio.blocking(application.start, "shop")
-        assert names() == ["shop"]
-        assert application.get_env("shop", "a") == 1
-        await aio.blocking(application.stop, "shop")
-        assert names() == []
-
-    asyncio.run(main())
