@@ -108,15 +108,17 @@ def _start(desk: Desk, name: str, kind: str, from_: From) -> Answer | None:
         if spec.mod is None:
             tables.running[name] = None
         else:
-            cls, args = spec.mod
-            job = Job(name, cls, args, process.self_pid(), phases_of(spec, tables.loaded))
-            pid = gen_server.start_link(Master, job)
-            tables.starting[name] = pid
-            desk.masters[pid] = name
-    desk.kinds[name] = kind
+            tables.starting[name] = None  # from now on it is not unloaded
     desk.starters[name] = [from_]
     if spec.mod is None:
-        _started(desk, name, desk.kinds.pop(name))
+        _started(desk, name, kind)
+        return None
+    cls, args = spec.mod
+    job = Job(name, cls, args, process.self_pid(), phases_of(spec, tables.loaded))
+    pid = gen_server.start_link(Master, job)
+    tables.starting[name] = pid
+    desk.masters[pid] = name
+    desk.kinds[name] = kind
     return None
 
 

@@ -26,7 +26,7 @@ class Tables:
         self.places: list[Path] = []
         self.started: dict[str, str] = {}  # with their types; also those that have crashed since
         self.running: dict[str, Pid | None] = {}  # in the order of their start
-        self.starting: dict[str, Pid] = {}
+        self.starting: dict[str, Pid | None] = {}
         self.hooked = False
 
     def load(self, spec: ApplicationSpec) -> None:
@@ -78,6 +78,8 @@ def here() -> Node:
     """The node of whoever runs here; a plain thread's is the default node."""
     proc = current_or_none()
     if proc is not None:
+        if not proc.alive:
+            proc.raise_dead()
         return proc.node
     from otpy.runtime._default import default_node
 

@@ -97,7 +97,11 @@ def test_app_06_an_entry_point_is_found(
             EntryPoint("wrong", f"{HERE}:HERE", group),
         ]
     )
-    monkeypatch.setattr(_app_find, "entry_points", lambda group: points.select(group=group))
+
+    def installed(*, group: str) -> EntryPoints:
+        return points.select(group=group)
+
+    monkeypatch.setattr(_app_find, "entry_points", installed)
     application.load("installed")
     assert application.spec("installed") == SPEC
     with pytest.raises(BadArgument, match="the entry point 'wrong'"):
