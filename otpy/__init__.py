@@ -12,6 +12,7 @@ _ERRORS = (
     "AddressInUse",
     "AlreadyRegistered",
     "AlreadyStarted",
+    "ApplicationError",
     "BadArgument",
     "BadChildSpec",
     "BadFlags",
@@ -56,6 +57,7 @@ _HOMES: dict[str, str] = {
     ),
     **dict.fromkeys(("GenServer", "Request"), "otpy.behaviours.gen_server"),
     "GenStatem": "otpy.behaviours.gen_statem",
+    **dict.fromkeys(("Application", "ApplicationSpec"), "otpy.behaviours.application"),
     "From": "otpy.runtime.mail",
     "Node": "otpy.runtime.node",
     "ChildSpec": "otpy.behaviours.child_spec",
@@ -85,6 +87,7 @@ _MODULES: dict[str, str] = {
     "partition_supervisor": "otpy.behaviours.partition_supervisor",
     "sys": "otpy.behaviours.sys",
     "registry": "otpy.behaviours.registry",
+    "application": "otpy.behaviours.application",
     "aio": "otpy.bridges.aio",
     "asgi": "otpy.bridges.asgi",
     "global_": "otpy.cluster.global_",
@@ -92,6 +95,7 @@ _MODULES: dict[str, str] = {
 
 if TYPE_CHECKING:
     from otpy.behaviours import agent as agent
+    from otpy.behaviours import application as application
     from otpy.behaviours import dynamic_supervisor as dynamic_supervisor
     from otpy.behaviours import gen_server as gen_server
     from otpy.behaviours import gen_statem as gen_statem
@@ -103,6 +107,8 @@ if TYPE_CHECKING:
     from otpy.behaviours import task_supervisor as task_supervisor
     from otpy.behaviours._task import Task as Task
     from otpy.behaviours.agent import Agent as Agent
+    from otpy.behaviours.application import Application as Application
+    from otpy.behaviours.application import ApplicationSpec as ApplicationSpec
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
     from otpy.behaviours.dynamic_supervisor import DynamicSupervisor as DynamicSupervisor
     from otpy.behaviours.gen_server import GenServer as GenServer
@@ -139,6 +145,7 @@ if TYPE_CHECKING:
     from otpy.terms.errors import AddressInUse as AddressInUse
     from otpy.terms.errors import AlreadyRegistered as AlreadyRegistered
     from otpy.terms.errors import AlreadyStarted as AlreadyStarted
+    from otpy.terms.errors import ApplicationError as ApplicationError
     from otpy.terms.errors import BadArgument as BadArgument
     from otpy.terms.errors import BadChildSpec as BadChildSpec
     from otpy.terms.errors import BadFlags as BadFlags

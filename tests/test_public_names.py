@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 import otpy
-from otpy import aio, gen_server, global_, node, process, supervisor, sys
+from otpy import aio, application, gen_server, global_, node, process, supervisor, sys
 
 OTPY = """
 AddressInUse AlreadyStarted At BadArgument BadChildSpec BadFlags Busy CallExit CallResult
@@ -18,6 +18,15 @@ NotRegistered NotSendable Ok OtpyError Pid ProcessExit ReceiveTimeout Ref Remote
 SHUTDOWN SpawnReply StartError Stop Supervisor Timeout TimerFired Via WeakCookie WouldBlockLoop
 __version__ actor_ref aio asgi gen_server global_ hours minutes node process pykka_child seconds
 self_pid start_mesh start_node supervisor sys
+AddressInUse AlreadyStarted Application ApplicationError ApplicationSpec At BadArgument
+BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildError ChildSpec Crash Creation
+Down Exit From GenServer Global IGNORE Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL
+NameFree NameTaken Next NoProcess NoReply Node NodeDown NodeError NodeForked NodeNameTaken
+NodeStopped NodeUp NotAName NotDistributed NotRegistered NotSendable Ok OtpyError Pid ProcessExit
+ReceiveTimeout Ref RemoteError Reply Request SHUTDOWN SpawnReply StartError Stop Supervisor
+Timeout TimerFired Via WeakCookie WouldBlockLoop __version__ actor_ref aio application asgi
+gen_server global_ hours minutes node process pykka_child seconds self_pid start_mesh start_node
+supervisor sys
 """
 MODULES = [
     (
@@ -49,6 +58,15 @@ MODULES = [
         """
         Which alive connect disconnect list_ monitor monitor_nodes ping self_ spawn spawn_link
         spawn_monitor spawn_request
+        """,
+    ),
+    (
+        application,
+        """
+        Application ApplicationInfo ApplicationSpec config_change delete_env ensure_all_started
+        ensure_loaded ensure_started fetch_env fetch_env_ get_all_env get_application get_env
+        get_key load loaded_applications prep_config_change put_all_env put_env spec start
+        started_applications stop unload which_applications
         """,
     ),
     (sys, "get_state get_status log replace_state resume statistics suspend terminate"),

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from otpy.runtime._current import HERE, forked_from
 from otpy.runtime.locked import LockedProcess
@@ -19,6 +19,7 @@ from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock,
 from otpy.runtime.record import Effects, NodeGone, Process, Server, absent, with_reason
 from otpy.runtime.scheduler import GreenProcess, Scheduler
 from otpy.runtime.spawning import spawn_here
+from otpy.runtime.stopping import After, Before, Stopping
 from otpy.runtime.tasks import LoopThread, TaskProcess
 from otpy.runtime.telemetry import Events
 from otpy.runtime.threads import ThreadProcess
@@ -40,6 +41,7 @@ from otpy.terms.signals import (
 )
 
 NO_NODE = "nonode@nohost"
+T = TypeVar("T")
 
 
 class Node:
@@ -95,6 +97,8 @@ class Node:
         self._loop: LoopThread | None = None
         self.outer_loop: asyncio.AbstractEventLoop | None = None
         self.lock = threading.Lock()
+        self._owned: dict[type, Any] = {}
+        self._stopping = Stopping(self)
         self._pid_of_os = os.getpid()
         self.state = "new"
 
@@ -114,19 +118,27 @@ class Node:
                         self.watchdog.start()
         return self
 
-    def stop(self, timeout: float = 5.0) -> list[Pid]:
-        """Stop the node: every process is killed; the pids of bodies that did not end.
+    def stop(self, timeout: float = 5.0, reason: Any = "normal") -> list[Pid]:
+        """Stop the node; the pids of the processes whose bodies run on.
 
-        No ``terminate`` runs: stop the top supervisor first where one must. ``timeout``, in
-        seconds, is for each of schedulers, threads and event loop.
+        What ``before_stop`` was told of comes first, the applications above all, and has
+        ``timeout`` seconds; then every process is killed. ``reason`` is for those who are told.
         """
         if self.elsewhere:
             return []  # its threads are not in this process, and its connections are not ours
+        if not self._stopping.begin(reason, timeout):
+            return []
         with self.lock:
-            if self.state != "running":
-                self.state = "stopped"
-                return []
-            self.state = "stopping"
+            was_running, self.state = self.state == "running", "stopping"
+        try:
+            if was_running:
+                self._end(timeout)
+        finally:
+            self.state = "stopped"
+            self._stopping.end()
+        return list(self.orphans)
+
+    def _end(self, timeout: float) -> None:
         if self.router is not None:
             self.router.stop()
         for pid, proc in list(self.procs.items()):
@@ -142,8 +154,33 @@ class Node:
         if self._loop is not None:
             self._loop.stop(timeout)
         self.pool.stop()
-        self.state = "stopped"
-        return list(self.orphans)
+
+    def halt(self, reason: Any, timeout: float = 5.0) -> None:
+        """Have the node stopped, on a thread of its own, and return: ``init:stop``."""
+        self._stopping.halt(reason, timeout)
+
+    def before_stop(self, hook: Before) -> None:
+        """Call ``hook(reason, seconds)`` before the processes are killed, the latest hook first.
+
+        It runs as a process, may wait, and has so many seconds: kernel's ``shutdown_func``.
+        """
+        self._stopping.before.append(hook)
+
+    def after_stop(self, hook: After) -> None:
+        """Call ``hook(reason)`` when the node has stopped; the OS process may end with it."""
+        self._stopping.after.append(hook)
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Wait until the node has stopped; the reason, or None if that takes longer."""
+        return self._stopping.wait(timeout)
+
+    def own(self, kind: type[T]) -> T:
+        """The node's one ``kind()``, made on first use: what a behaviour keeps for each node."""
+        with self.lock:
+            if kind not in self._owned:
+                self._owned[kind] = kind()
+            found: T = self._owned[kind]
+            return found
 
     def __enter__(self) -> Self:
         return self.start()

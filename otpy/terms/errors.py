@@ -20,6 +20,7 @@ Exception
     │   ├── BadChildSpec      a child specification is wrong
     │   └── BadFlags          a supervisor's options are wrong
     ├── ChildError            a supervisor refused an operation on a child; .reason
+    ├── ApplicationError      an application was not loaded, started or stopped; .reason
     ├── NotSendable           the message cannot leave this node (also TypeError)
     ├── WouldBlockLoop        a blocking call on a thread with a running event loop
     ├── Busy                  a send that would have to wait, where waiting is not allowed
@@ -160,6 +161,18 @@ class ChildError(OtpyError):
 
     ``reason`` is ``"not_found"``, ``"running"``, ``"restarting"``,
     ``"already_present"``, ``("already_started", pid)`` and the like.
+    """
+
+    def __init__(self, reason: Any, message: str | None = None) -> None:
+        super().__init__(message or str(reason))
+        self.reason = reason
+
+
+class ApplicationError(OtpyError):
+    """What was asked of an application was not done: OTP's ``{error, Reason}``.
+
+    ``reason`` is ``("not_started", name)``, ``("already_started", name)``,
+    ``("not_loaded", name)``, ``("running", name)`` and the like, or why it did not start.
     """
 
     def __init__(self, reason: Any, message: str | None = None) -> None:
