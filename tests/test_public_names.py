@@ -7,42 +7,53 @@ from types import ModuleType
 import pytest
 
 import otpy
-from otpy import aio, application, gen_server, global_, node, process, supervisor, sys
+from otpy import (
+    agent,
+    aio,
+    application,
+    asgi,
+    dynamic_supervisor,
+    gen_server,
+    gen_statem,
+    global_,
+    node,
+    partition_supervisor,
+    process,
+    registry,
+    supervisor,
+    sys,
+    task,
+    task_supervisor,
+)
 
 OTPY = """
-AddressInUse AlreadyStarted At BadArgument BadChildSpec BadFlags Busy CallExit CallResult
-CallTimeout ChildError ChildSpec Crash Creation Down Exit From GenServer Global IGNORE Ignored
-InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess NoReply Node
-NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName NotDistributed
-NotRegistered NotSendable Ok OtpyError Pid ProcessExit ReceiveTimeout Ref RemoteError Reply Request
-SHUTDOWN SpawnReply StartError Stop Supervisor Timeout TimerFired Via WeakCookie WouldBlockLoop
-__version__ actor_ref aio asgi gen_server global_ hours minutes node process pykka_child seconds
-self_pid start_mesh start_node supervisor sys
-AddressInUse AlreadyStarted Application ApplicationError ApplicationSpec At BadArgument
-BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildError ChildSpec Crash Creation
-Down Exit From GenServer Global IGNORE Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL
-NameFree NameTaken Next NoProcess NoReply Node NodeDown NodeError NodeForked NodeNameTaken
-NodeStopped NodeUp NotAName NotDistributed NotRegistered NotSendable Ok OtpyError Pid ProcessExit
-ReceiveTimeout Ref RemoteError Reply Request SHUTDOWN SpawnReply StartError Stop Supervisor
-Timeout TimerFired Via WeakCookie WouldBlockLoop __version__ actor_ref aio application asgi
-gen_server global_ hours minutes node process pykka_child seconds self_pid start_mesh start_node
-supervisor sys
+AddressInUse Agent AlreadyRegistered AlreadyStarted Application ApplicationError ApplicationSpec
+At BadArgument BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildError ChildSpec
+Crash Creation Done Down DynamicSupervisor Exit Exited From GenServer GenStatem Global IGNORE
+Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess
+NoReply Node NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName
+NotDistributed NotRegistered NotSendable Ok OtpyError PartitionSupervisor Pid ProcessExit
+ReceiveTimeout Ref RemoteError Reply Request SHUTDOWN SpawnReply StartError Stop Supervisor Task
+TaskSupervisor Timeout TimerFired Via WeakCookie WouldBlockLoop __version__ actor_ref agent aio
+application asgi dynamic_supervisor gen_server gen_statem global_ hours minutes node
+partition_supervisor process pykka_child registry seconds self_pid start_mesh start_node
+supervisor sys task task_supervisor
 """
 MODULES = [
     (
         process,
         """
-        AliasMode Dest actor_ref alias alive await_coroutine blocking cancel_timer delete demonitor
-        exit flag get get_keys info link list_ monitor put read_timer receive register registered
-        self_pid send send_after sleep spawn spawn_link spawn_monitor spawn_request start_timer
-        unalias unlink unregister whereis
+        AliasMode Dest actor_ref alias alive await_coroutine blocking cancel_timer delete
+        demonitor exit flag get get_keys info link list_ monitor put read_timer receive register
+        registered self_pid send send_after sleep spawn spawn_link spawn_monitor spawn_request
+        start_timer unalias unlink unregister whereis
         """,
     ),
     (
         gen_server,
         """
-        CallResult From GenServer InitResult Next Request abcast call cast multi_call reply start
-        start_link start_monitor stop whereis
+        CallResult From GenServer InitResult Next Request abcast call cast multi_call reply
+        start start_link start_monitor stop whereis
         """,
     ),
     (
@@ -69,20 +80,26 @@ MODULES = [
         started_applications stop unload which_applications
         """,
     ),
-    (sys, "get_state get_status log replace_state resume statistics suspend terminate"),
+    (
+        sys,
+        """
+        get_state get_status log replace_state resume statistics suspend terminate
+        """,
+    ),
     (
         global_,
         """
-        LockId Resolver del_lock monitor_name notify_all_name random_exit_name random_notify_name
-        re_register_name register_name registered_names send set_lock start sync trans
-        unregister_name whereis_name
+        LockId Resolver del_lock monitor_name notify_all_name random_exit_name
+        random_notify_name re_register_name register_name registered_names send set_lock start
+        sync trans unregister_name whereis_name
         """,
     ),
     (
         aio,
         """
-        attached blocking call cast connect disconnect multi_call ping receive sleep spawn
-        spawn_link spawn_monitor start start_link start_monitor stop supervisor sys
+        agent attached blocking call cast connect disconnect dynamic_supervisor gen_statem
+        multi_call partition_supervisor ping receive registry sleep spawn spawn_link
+        spawn_monitor start start_link start_monitor stop supervisor sys task task_supervisor
         """,
     ),
     (
@@ -92,7 +109,109 @@ MODULES = [
         start_link stop terminate_child which_children
         """,
     ),
-    (aio.sys, "get_state get_status log replace_state resume statistics suspend terminate"),
+    (
+        aio.sys,
+        """
+        get_state get_status log replace_state resume statistics suspend terminate
+        """,
+    ),
+    (
+        gen_statem,
+        """
+        Action Actions Call CancelEventTimeout CancelStateTimeout CancelTimeout Cast
+        ChangeCallbackModule Enter EventTimeout EventType From GenStatem Hibernate IGNORE Info
+        InitResult Internal KeepState KeepStateAndData NamedTimeout NextEvent NextState Ok
+        PopCallbackModule Postpone PushCallbackModule RepeatState RepeatStateAndData Reply
+        Request Result SetEventTimeout SetStateTimeout SetTimeout StateTimeout Stop StopAndReply
+        TimeoutType UpdateEventTimeout UpdateStateTimeout UpdateTimeout call cast reply start
+        start_link start_monitor stop whereis
+        """,
+    ),
+    (
+        dynamic_supervisor,
+        """
+        ChildCount ChildInfo ChildSpec DynamicSupervisor Flags child_spec count_children init
+        start_child start_link stop terminate_child which_children
+        """,
+    ),
+    (
+        partition_supervisor,
+        """
+        ChildCount ChildInfo PartitionSupervisor count_children partitions register_name resize
+        send start_link stop unregister_name whereis_name which_children
+        """,
+    ),
+    (
+        registry,
+        """
+        ANY Registry Var child_spec count count_match count_select delete_meta dispatch keys
+        lookup match meta put_meta register register_name select send start_link unregister
+        unregister_match unregister_name update_value values whereis_name
+        """,
+    ),
+    (
+        agent,
+        """
+        Agent cast child_spec get get_and_update start start_link stop update
+        """,
+    ),
+    (
+        task,
+        """
+        Done Exited Task async_ async_stream await_ await_many child_spec completed ignore
+        shutdown start start_link yield_ yield_many
+        """,
+    ),
+    (
+        task_supervisor,
+        """
+        Task TaskSupervisor async_ async_nolink async_stream async_stream_nolink child_spec
+        children start_child start_link stop terminate_child
+        """,
+    ),
+    (
+        asgi,
+        """
+        Lifespan end_server lifespan running
+        """,
+    ),
+    (
+        aio.dynamic_supervisor,
+        """
+        count_children start_child start_link stop terminate_child which_children
+        """,
+    ),
+    (
+        aio.partition_supervisor,
+        """
+        count_children resize start_link stop which_children
+        """,
+    ),
+    (
+        aio.agent,
+        """
+        cast get get_and_update start start_link stop update
+        """,
+    ),
+    (
+        aio.task,
+        """
+        async_ async_stream await_ await_many completed ignore shutdown yield_ yield_many
+        """,
+    ),
+    (
+        aio.task_supervisor,
+        """
+        async_ async_nolink async_stream async_stream_nolink children start_child start_link
+        stop terminate_child
+        """,
+    ),
+    (
+        aio.gen_statem,
+        """
+        call cast reply start start_link start_monitor stop
+        """,
+    ),
 ]
 
 
