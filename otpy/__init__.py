@@ -42,7 +42,19 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("Pid", "Ref", "Creation"), "otpy.terms.pid"),
     **dict.fromkeys(("Global", "Via", "At"), "otpy.terms.names"),
     **dict.fromkeys(
-        ("Down", "Exit", "NameFree", "NodeDown", "NodeUp", "SpawnReply", "Timeout", "TimerFired"),
+        (
+            "Down",
+            "Exit",
+            "NameFree",
+            "NodeDown",
+            "NodeUp",
+            "Response",
+            "SpawnReply",
+            "Timeout",
+            "TimerCancelled",
+            "TimerFired",
+            "TimerRead",
+        ),
         "otpy.terms.messages",
     ),
     **dict.fromkeys(
@@ -136,9 +148,12 @@ if TYPE_CHECKING:
     from otpy.terms.messages import NameFree as NameFree
     from otpy.terms.messages import NodeDown as NodeDown
     from otpy.terms.messages import NodeUp as NodeUp
+    from otpy.terms.messages import Response as Response
     from otpy.terms.messages import SpawnReply as SpawnReply
     from otpy.terms.messages import Timeout as Timeout
+    from otpy.terms.messages import TimerCancelled as TimerCancelled
     from otpy.terms.messages import TimerFired as TimerFired
+    from otpy.terms.messages import TimerRead as TimerRead
     from otpy.terms.names import At as At
     from otpy.terms.names import Global as Global
     from otpy.terms.names import Via as Via

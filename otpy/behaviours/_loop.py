@@ -50,8 +50,7 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     pid = from_.pid
     caller = node.procs.get(pid)
     if type(caller) is GreenProcess and HERE.sched is caller.sched:
-        if caller.call_tag == from_.tag:
-            caller.take_reply(from_.tag, ok, value)
+        caller.take_reply(from_.tag, ok, value)
     elif isinstance(caller, LockedProcess) and caller.direct and isinstance(me, LockedProcess):
         reply_from(me, caller, from_.tag, ok, value)
     elif caller is not None or pid.node != node.name:
@@ -82,12 +81,17 @@ class Loop:
     )
 
     def __init__(
-        self, module: "GenServer[Any]", arg: Any, parent: Pid | None, starter: From, name: Any
+        self,
+        module: "GenServer[Any]",
+        arg: Any,
+        parent: Pid | None,
+        starter: From | None,
+        name: Any,
     ) -> None:
         self.module = module
         self.arg = arg
         self.parent = parent
-        self.starter: From | None = starter
+        self.starter = starter
         self.name = name
         self.proc: Process = None  # type: ignore[assignment]  # set before the process starts
         self.state: Any = None
@@ -245,7 +249,7 @@ class Loop:
                 self.debug.answered(from_, result.reply)
             answer(proc, from_, True, result.reply)
             if result.continue_ is not UNSET:
-                return self._continue(result.continue_)
+                return self.go_on(result.continue_)
             return None
         if self.is_async and inspect.isawaitable(result):
             return self._call_later(result, item)
@@ -272,7 +276,7 @@ class Loop:
             answered = proc.handling is not from_  # by ``reply``, in the callback itself
             proc.handling = None
             caller = proc.node.procs.get(from_.pid)
-            if not answered and (caller is None or caller.call_tag == from_.tag):
+            if not answered and (caller is None or caller.awaits(from_.tag)):
                 if proc.deferred is None:
                     proc.deferred = {}
                 proc.deferred[from_.tag] = from_
@@ -328,10 +332,11 @@ class Loop:
             self.bad_return(result, None)
         self.idle_timeout = timeout
         if result.continue_ is not UNSET:
-            return self._continue(result.continue_)
+            return self.go_on(result.continue_)
         return None
 
-    def _continue(self, arg: Any) -> Any:
+    def go_on(self, arg: Any) -> Any:
+        """Do what ``continue_=arg`` asks for."""
         return self._run(self.module.handle_continue, arg, ("continue", arg))
 
     # The end.

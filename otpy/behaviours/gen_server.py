@@ -8,9 +8,25 @@ import inspect
 import logging
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
+from otpy.behaviours._enter import enter_loop
 from otpy.behaviours._loop import answer
+from otpy.behaviours._reqids import (
+    Request,
+    RequestId,
+    RequestIds,
+    reqids_add,
+    reqids_new,
+    reqids_size,
+    reqids_to_list,
+)
+from otpy.behaviours._requests import (
+    check_response,
+    receive_response,
+    send_request,
+    wait_response,
+)
 from otpy.behaviours._start import TIMED_OUT, await_reply, begin_start, start_failed
-from otpy.behaviours.results import CallResult, InitResult, Next
+from otpy.behaviours.results import CallResult, InitResult, Next, Ok
 from otpy.runtime._current import HERE, current, waiter
 from otpy.runtime.locked import LockedProcess, put_from
 from otpy.runtime.mail import Call, Cast, From
@@ -31,12 +47,6 @@ S = TypeVar("S")
 R = TypeVar("R")
 LOG = logging.getLogger("otpy.gen_server")
 CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "handle_continue")
-
-
-class Request(Generic[R]):
-    """Base of typed requests: ``class Get(Request[int])`` makes ``call(pid, Get())`` an int."""
-
-    __slots__ = ()
 
 
 class GenServer(Generic[S]):
@@ -97,6 +107,13 @@ class GenServer(Generic[S]):
 
     def terminate(self, reason: Any, state: S, /) -> None:
         """Clean up. Runs on ``Stop``, on an exception, and on exit signals if it traps exits."""
+
+    def code_change(self, old_vsn: Any, state: S, extra: Any, /) -> Any:
+        """The state as this class keeps it, of one that another class left: ``Ok(state)``.
+
+        ``sys.change_code`` asks for it. Anything else, and an exception, refuses the change.
+        """
+        return Ok(state)
 
     def format_status(self, why: str, status: dict[str, Any], /) -> dict[str, Any]:
         """Change what ``sys.get_status`` ("normal") and crash reports ("terminate") show.
@@ -440,14 +457,25 @@ __all__ = [
     "InitResult",
     "Next",
     "Request",
+    "RequestId",
+    "RequestIds",
     "abcast",
     "call",
     "cast",
+    "check_response",
+    "enter_loop",
     "multi_call",
+    "receive_response",
     "reply",
+    "reqids_add",
+    "reqids_new",
+    "reqids_size",
+    "reqids_to_list",
+    "send_request",
     "start",
     "start_link",
     "start_monitor",
     "stop",
+    "wait_response",
     "whereis",
 ]

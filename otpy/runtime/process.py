@@ -13,7 +13,7 @@ from otpy.runtime.actor_refs import actor_ref as actor_ref
 from otpy.runtime.outside import await_coroutine as await_coroutine
 from otpy.runtime.outside import blocking as blocking
 from otpy.runtime.outside import outside
-from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server, SpawnRequest
+from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, Server
 from otpy.runtime.reports import initial_call
 from otpy.runtime.scheduler import GreenProcess
 from otpy.runtime.spawning import check_function, kind_of
@@ -26,7 +26,7 @@ from otpy.terms.errors import (
     ProcessExit,
     ReceiveTimeout,
 )
-from otpy.terms.messages import Down, TimerFired
+from otpy.terms.messages import Down, TimerCancelled, TimerFired, TimerRead
 from otpy.terms.names import At, Global, Via, local_key
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import (
@@ -161,6 +161,12 @@ def check_seconds(what: str, value: object) -> None:
     """Raise ``BadArgument`` unless ``value`` is a number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
+
+
+def check_instant(value: object) -> None:
+    """Raise ``BadArgument`` unless ``value`` can be a time of ``monotonic_time``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise BadArgument(f"abs: {value!r}; expected an instant of process.monotonic_time()")
 
 
 # Starting.
@@ -351,8 +357,8 @@ def demonitor(ref: Ref, flush: bool = False, info: bool = False) -> bool:
     me = current()
     with me.owned:
         held = me.monitors.get(ref) if me.monitors else None
-        if type(held) is SpawnRequest:
-            held = None  # it is no monitor before the reply
+        if type(held) is not Monitor:
+            held = None  # it is no monitor, or not one before the reply
         if held is not None and me.monitors is not None:
             del me.monitors[ref]
         if me.aliases is not None:
@@ -511,9 +517,18 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
 # Timers.
 
 
-def _arm(dest: Pid | str | type, seconds: float, make: Callable[[Ref], Any]) -> Ref:
-    check_seconds("seconds", seconds)
+def monotonic_time() -> float:
+    """The node's clock, in seconds since some instant: ``System.monotonic_time``."""
+    return current().node.clock.now()
+
+
+def _arm(dest: Pid | str | type, seconds: float, abs: bool, make: Callable[[Ref], Any]) -> Ref:
     node = current().node
+    if abs:
+        check_instant(seconds)
+    else:
+        check_seconds("seconds", seconds)
+        seconds += node.clock.now()
     if isinstance(dest, Pid):
         if dest.node != node.name:
             raise BadArgument(f"timer to {dest!r}: it belongs to another node")
@@ -521,36 +536,51 @@ def _arm(dest: Pid | str | type, seconds: float, make: Callable[[Ref], Any]) -> 
     else:
         target = local_key(dest)
     ref = node.new_ref()
-    if isinstance(target, Pid) and target not in node.procs:
-        return ref
-    if node.timers.add(node.clock.now() + seconds, ref, target, make(ref)):
-        node.kernel.ring()
+    node.timers.arm(seconds, ref, target, make(ref))
     return ref
 
 
-def send_after(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
-    """Send ``message`` in ``seconds``; the timer's reference: ``Process.send_after/3``.
+def send_after(dest: Pid | str | type, message: Any, seconds: float, *, abs: bool = False) -> Ref:
+    """Send ``message`` in ``seconds``; the timer's reference: ``Process.send_after/3,4``.
 
+    With ``abs`` it is sent when ``monotonic_time()`` is ``seconds``, at once if that is over.
     A name is resolved when the time comes; a timer to a pid is dropped when it dies.
     """
-    return _arm(dest, seconds, lambda _: message)
+    return _arm(dest, seconds, abs, lambda _: message)
 
 
-def start_timer(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
-    """As ``send_after``, but ``TimerFired(ref, message)`` arrives."""
-    return _arm(dest, seconds, lambda ref: TimerFired(ref, message))
+def start_timer(dest: Pid | str | type, message: Any, seconds: float, *, abs: bool = False) -> Ref:
+    """As ``send_after``, but ``TimerFired(ref, message)`` arrives: ``erlang:start_timer/3,4``."""
+    return _arm(dest, seconds, abs, lambda ref: TimerFired(ref, message))
 
 
-def cancel_timer(ref: Ref) -> float | None:
-    """Disarm a timer: the seconds that were left, None if it fired or was cancelled."""
-    node = current().node
-    return node.timers.cancel(ref, node.clock.now())
+def cancel_timer(ref: Ref, *, async_: bool = False, info: bool = True) -> float | None:
+    """Disarm a timer: the seconds that were left, None if it fired or was cancelled.
+
+    With ``async_`` it gives None, and ``TimerCancelled(ref, those seconds or None)`` arrives;
+    without ``info`` nobody is told: ``Process.cancel_timer/2``.
+    """
+    me = current()
+    left = me.node.timers.cancel(ref, me.node.clock.now())
+    if not info:
+        return None
+    if not async_:
+        return left
+    me.put(TimerCancelled(ref, left))
+    return None
 
 
-def read_timer(ref: Ref) -> float | None:
-    """The seconds left, None if the timer is not armed."""
-    node = current().node
-    return node.timers.read(ref, node.clock.now())
+def read_timer(ref: Ref, *, async_: bool = False) -> float | None:
+    """The seconds left, None if the timer is not armed.
+
+    With ``async_`` it gives None, and ``TimerRead(ref, those seconds or None)`` arrives.
+    """
+    me = current()
+    left = me.node.timers.read(ref, me.node.clock.now())
+    if not async_:
+        return left
+    me.put(TimerRead(ref, left))
+    return None
 
 
 # The process dictionary.

@@ -11,7 +11,17 @@ from otpy.behaviours.gen_server import cast
 from otpy.bridges.aio import supervisor, sys
 from otpy.bridges.aio._nodes import connect, disconnect, ping, spawn, spawn_link, spawn_monitor
 from otpy.bridges.aio._processes import blocking, receive, sleep
-from otpy.bridges.aio._servers import call, multi_call, start, start_link, start_monitor, stop
+from otpy.bridges.aio._servers import (
+    call,
+    enter_loop,
+    multi_call,
+    receive_response,
+    start,
+    start_link,
+    start_monitor,
+    stop,
+    wait_response,
+)
 from otpy.bridges.aio._task import attached
 
 __all__ = [
@@ -21,9 +31,11 @@ __all__ = [
     "cast",
     "connect",
     "disconnect",
+    "enter_loop",
     "multi_call",
     "ping",
     "receive",
+    "receive_response",
     "sleep",
     "spawn",
     "spawn_link",
@@ -34,4 +46,5 @@ __all__ = [
     "stop",
     "supervisor",
     "sys",
+    "wait_response",
 ]
