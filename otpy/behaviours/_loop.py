@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otpy.behaviours import _standby, _system
+from otpy.behaviours._debug import Debug
 from otpy.behaviours._report import report_termination
 from otpy.behaviours.results import (
     UNSET,
@@ -88,7 +89,6 @@ class Loop:
         starter: From | None,
         name: Any,
     ) -> None:
-        self.module = module
         self.arg = arg
         self.parent = parent
         self.starter = starter
@@ -99,9 +99,14 @@ class Loop:
         self.suspended = False
         self.held: deque[Any] | None = None
         self.standby: _standby.Standby | None = None
-        self.debug: _system.Debug | None = None
+        self.debug: Debug | None = None
         self.is_async = type(module).is_async
         self.special = False
+        self.run(module)
+
+    def run(self, module: "GenServer[Any]") -> None:
+        """Take the callbacks from this object from now on."""
+        self.module = module
         self.handle_call = module.handle_call
         self.handle_cast = module.handle_cast
 

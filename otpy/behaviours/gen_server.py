@@ -8,6 +8,7 @@ import inspect
 import logging
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
+from otpy.behaviours._code_change import changed
 from otpy.behaviours._enter import enter_loop
 from otpy.behaviours._loop import answer
 from otpy.behaviours._reqids import (
@@ -121,6 +122,12 @@ class GenServer(Generic[S]):
         ``status``: state, log; of a crash also message, reason. What is left out stays.
         """
         return status
+
+    def changed_to(
+        self, module: type[Any], old_vsn: Any, state: S, extra: Any
+    ) -> "tuple[GenServer[Any], Any]":
+        """What ``sys.change_code`` makes of it; for behaviours whose class is not the user's."""
+        return changed(self, module, old_vsn, state, extra)
 
     def callback_class(self) -> type:
         """The class whose ``init`` reports name as the initial call."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from otpy.behaviours import gen_server
 from otpy.behaviours._child_report import LOG, progress, report
 from otpy.behaviours._flags import Flags, check_significant, init
+from otpy.behaviours._supervisor_change import change
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import IGNORE, Ignore, NoReply, Ok, Reply, Stop
@@ -88,6 +89,7 @@ class _Driver(GenServer[Restarts], kernel=True):
     """The process behind a supervisor."""
 
     callback: type = Supervisor
+    arg: Any = None
 
     def callback_class(self) -> type:
         return self.callback
@@ -95,7 +97,7 @@ class _Driver(GenServer[Restarts], kernel=True):
     def init(self, arg: tuple[type[Supervisor] | None, Any]) -> Any:
         process.flag(trap_exit=True)
         module, given = arg
-        self.callback = module or Supervisor
+        self.callback, self.arg = module or Supervisor, given
         flags = given if module is None else module().init(given)
         if flags is IGNORE or isinstance(flags, Ignore):
             return IGNORE
@@ -117,6 +119,10 @@ class _Driver(GenServer[Restarts], kernel=True):
                 return Stop((SHUTDOWN, ("failed_to_start_child", spec.id, value)))
             _began(child, value[0], state)
         return Ok(state)
+
+    def changed_to(self, module: type, old_vsn: Any, state: Restarts, extra: Any) -> Any:
+        self.callback = change(self.callback, self.arg, module, state)
+        return self, state
 
     def handle_info(self, message: Any, state: Restarts) -> Any:
         match message:
