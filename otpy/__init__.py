@@ -82,6 +82,9 @@ _MODULES: dict[str, str] = {
     "gen_server": "otpy.behaviours.gen_server",
     "supervisor": "otpy.behaviours.supervisor",
     "sys": "otpy.behaviours.sys",
+    "timer": "otpy.behaviours.timer",
+    "erpc": "otpy.distribution.erpc",
+    "rpc": "otpy.distribution.rpc",
     "aio": "otpy.bridges.aio",
     "global_": "otpy.cluster.global_",
 }
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from otpy.behaviours import gen_server as gen_server
     from otpy.behaviours import supervisor as supervisor
     from otpy.behaviours import sys as sys
+    from otpy.behaviours import timer as timer
     from otpy.behaviours.child_spec import ChildSpec as ChildSpec
     from otpy.behaviours.gen_server import GenServer as GenServer
     from otpy.behaviours.gen_server import Request as Request
@@ -106,6 +110,8 @@ if TYPE_CHECKING:
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
     from otpy.cluster.start import start_node as start_node
+    from otpy.distribution import erpc as erpc
+    from otpy.distribution import rpc as rpc
     from otpy.distribution.start import start_mesh as start_mesh
     from otpy.runtime import nodes as _nodes
     from otpy.runtime import process as process
