@@ -33,6 +33,7 @@ _ERRORS = (
     "ProcessExit",
     "ReceiveTimeout",
     "RemoteError",
+    "RemoteTimeout",
     "StartError",
     "WeakCookie",
     "WouldBlockLoop",
@@ -146,6 +147,7 @@ if TYPE_CHECKING:
     from otpy.terms.errors import ProcessExit as ProcessExit
     from otpy.terms.errors import ReceiveTimeout as ReceiveTimeout
     from otpy.terms.errors import RemoteError as RemoteError
+    from otpy.terms.errors import RemoteTimeout as RemoteTimeout
     from otpy.terms.errors import StartError as StartError
     from otpy.terms.errors import WeakCookie as WeakCookie
     from otpy.terms.errors import WouldBlockLoop as WouldBlockLoop

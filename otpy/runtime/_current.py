@@ -98,6 +98,6 @@ def _instead_of(what: str) -> str:
         return f"await aio.blocking(global_.{doing}, ...)"
     if what == "process.await_coroutine":
         return "await and the coroutine itself"
-    if module in ("supervisor", "sys"):
+    if module in ("erpc", "rpc", "supervisor", "sys"):
         return f"await aio.{what}(...)"
     return f"await aio.{function}(...)"

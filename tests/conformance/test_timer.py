@@ -66,9 +66,9 @@ def test_tmr_01_functions_give_a_reference_and_bad_arguments_do_nothing(run: Run
             for function in (timer.send_after, timer.send_interval, timer.exit_after):
                 with pytest.raises(BadArgument, match="seconds"):
                     function(wrong, "x")
-            for function in (timer.apply_after, timer.apply_interval):
+            for applies in (timer.apply_after, timer.apply_interval):
                 with pytest.raises(BadArgument, match="seconds"):
-                    function(wrong, wait)
+                    applies(wrong, wait)
             with pytest.raises(BadArgument, match="seconds"):
                 timer.kill_after(wrong)
         for interval in (timer.send_interval, timer.apply_interval):
@@ -369,7 +369,7 @@ def test_tmr_14_sleep_is_at_least_so_long(run: Runner) -> None:
 
     def body() -> None:
         process.send(self_pid(), "stays")
-        took, _ = timer.tc(timer.sleep, 0.01)
+        took, _ = timer.tc(lambda: timer.sleep(0.01))
         assert took >= 0.01
         assert process.receive(timeout=0) == "stays"
 

@@ -1,14 +1,14 @@
 """What waits, for coroutines: the functions of the same names, to ``await``.
 
-Those of ``gen_server``, ``process`` and ``node`` are here, those of ``supervisor`` and
-``sys`` in ``aio.supervisor`` and ``aio.sys``. They work in async processes and in any other
+Those of ``gen_server``, ``process`` and ``node`` are here, those of ``supervisor``, ``sys``,
+``erpc`` and ``rpc`` in ``aio.supervisor`` and so on. They work in async processes and in any other
 coroutine: there each gets a process of its own, on the node of its surroundings, the default
 node, or ``node=``, for as long as it takes. ``async with aio.attached()`` makes the task
 one process for a whole block.
 """
 
 from otpy.behaviours.gen_server import cast
-from otpy.bridges.aio import supervisor, sys
+from otpy.bridges.aio import erpc, rpc, supervisor, sys
 from otpy.bridges.aio._nodes import connect, disconnect, ping, spawn, spawn_link, spawn_monitor
 from otpy.bridges.aio._processes import blocking, receive, sleep
 from otpy.bridges.aio._servers import (
@@ -32,10 +32,12 @@ __all__ = [
     "connect",
     "disconnect",
     "enter_loop",
+    "erpc",
     "multi_call",
     "ping",
     "receive",
     "receive_response",
+    "rpc",
     "sleep",
     "spawn",
     "spawn_link",
