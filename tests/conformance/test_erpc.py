@@ -163,7 +163,7 @@ def test_erpc_03_what_cannot_travel_or_is_not_there(cluster: Cluster) -> None:
 def test_erpc_04_the_traceback_begins_with_the_function(place: Place) -> None:
     """remote stack is trimmed of transport frames."""
     text = place.why(fails, "oops").traceback_text
-    first = [line for line in text.splitlines() if line.startswith("  File ")][0]
+    first = next(line for line in text.splitlines() if line.startswith("  File "))
     assert first.endswith("in fails")
     assert "_remote.py" not in text
 
