@@ -95,9 +95,12 @@ class Debug:
             installed.state = state
 
     def install(self, key: Any, function: DebugFunction, state: Any) -> None:
-        """Call the function with every event; one that has the id already stays."""
+        """Call the function with every event, before those that are there, as OTP does.
+
+        One that has the id already stays.
+        """
         if not any(known.id == key for known in self.functions):
-            self.functions.append(Installed(key, function, state))
+            self.functions.insert(0, Installed(key, function, state))
 
     def remove(self, key: Any) -> None:
         """Call the function with that id, or that function, no more."""

@@ -51,6 +51,8 @@ def _ask(loop: "Loop", kind: str, request: Any) -> tuple[bool, Any]:
             return True, status(loop)
         case "change_code" if loop.suspended:
             return _change_code(loop, *request)
+        case "change_code":
+            return False, ("unknown_system_msg", ("change_code", *request))
         case _ if kind in _DEBUGGING:
             debug = loop.debug = loop.debug or Debug(loop.proc.name or loop.proc.pid)
             answered = _DEBUGGING[kind](debug, request)
@@ -58,7 +60,8 @@ def _ask(loop: "Loop", kind: str, request: Any) -> tuple[bool, Any]:
                 loop.debug = None
             return answered
         case _:
-            return False, ("unknown_system_msg", kind)
+            told = kind if request is None else (kind, request)
+            return False, ("unknown_system_msg", told)
 
 
 def status(loop: "Loop") -> dict[str, Any]:

@@ -104,7 +104,7 @@ def change_code(
     A supervisor asks ``init`` of the new class: it takes over flags and specifications, keeps
     the children that are not among them, and starts and stops none. Raises ``CallExit`` with
     what ``code_change`` refused with, or ("EXIT", what it raised): everything stays then; with
-    ("unknown_system_msg", "change_code") if the server is not suspended.
+    ("unknown_system_msg", ("change_code", ...)) if the server is not suspended.
     """
     system(server, "change_code", (check_class(module), old_vsn, extra), timeout)
 

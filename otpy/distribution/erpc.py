@@ -9,7 +9,7 @@ A time-out is seconds, None for ever, or ``("abs", instant)`` of ``process.monot
 it has passed nothing of the call comes any more, while the function goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeVar, overload
 
 from otpy.behaviours._remote import (
@@ -40,12 +40,19 @@ from otpy.runtime.awaiting import Within, await_answer, deadline_of
 from otpy.runtime.spawning import check_function, kind_of, spawn_request
 
 T = TypeVar("T")
+Async = Callable[..., Coroutine[Any, Any, T]]
 Labelled = tuple[Any, Any, RequestIds]
 
 
+@overload
+def call(node: str, fn: Async[T], *args: Any, timeout: Within = None, green: bool = False) -> T: ...
+@overload
 def call(
     node: str, fn: Callable[..., T], *args: Any, timeout: Within = None, green: bool = False
-) -> T:
+) -> T: ...
+def call(
+    node: str, fn: Callable[..., Any], *args: Any, timeout: Within = None, green: bool = False
+) -> Any:
     """The value of ``fn(*args)`` on a node: ``erpc:call/2-5``.
 
     Raises ``RemoteError``, ``RemoteTimeout``, ``BadArgument``, ``NotSendable``, and in a
@@ -54,8 +61,7 @@ def call(
     me = waiter("erpc.call")
     deadline = deadline_of(me, timeout)
     made = Call(me, node, fn, args, green)
-    value: T = value_of(made.outcome(await_answer(me, made.asked.find, deadline)))
-    return value
+    return value_of(made.outcome(await_answer(me, made.asked.find, deadline)))
 
 
 def cast(node: str, fn: Callable[..., Any], *args: Any, green: bool = False) -> None:
@@ -101,6 +107,8 @@ def multicast(nodes: list[str], fn: Callable[..., Any], *args: Any, green: bool 
 # Requests.
 
 
+@overload
+def send_request(node: str, fn: Async[T], *args: Any, green: bool = False) -> RequestId[T]: ...
 @overload
 def send_request(
     node: str, fn: Callable[..., T], *args: Any, green: bool = False

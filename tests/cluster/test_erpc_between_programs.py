@@ -58,10 +58,9 @@ def test_calls_keep_their_order_and_time_outs_leave_nothing(far: Program) -> Non
     reqids = erpc.reqids_new()
     for number in range(200):
         erpc.send_request(FAR, add, number, 0, label=number, reqids=reqids, green=True)
-    got = {}
-    while erpc.reqids_size(reqids):
-        value, label, _ = erpc.receive_response(reqids, 10)
-        got[label] = value
+    got: dict[int, int] = {}
+    while (answer := erpc.receive_response(reqids, 10)) != "no_request":
+        got[answer[1]] = answer[0]
     assert got == {number: number for number in range(200)}
     for number in range(50):
         with pytest.raises(RemoteTimeout):

@@ -2,7 +2,10 @@
 
 from tests.conformance.contract import LINES, departures, named_tests
 
-BUILT = ("PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE")
+BUILT = (
+    "PROC", "LINK", "MON", "TIMERB", "GS", "SYS", "LOG", "SUP", "PLIB", "GLOB", "NODE",
+    "TMR", "ERPC", "RPC",
+)  # fmt: skip
 
 
 def test_the_contract_is_whole() -> None:

@@ -56,7 +56,8 @@ class Place:
         return erpc.call(self.node, fn, *args, timeout=timeout, green=self.green)
 
     def ask(self, fn: Any, *args: Any, **collection: Any) -> Any:
-        return erpc.send_request(self.node, fn, *args, green=self.green, **collection)
+        send: Any = erpc.send_request
+        return send(self.node, fn, *args, green=self.green, **collection)
 
     def why(self, fn: Any, *args: Any, timeout: Any = 5) -> Any:
         with pytest.raises(RemoteError) as failed:
