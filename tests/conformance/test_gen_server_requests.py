@@ -23,9 +23,13 @@ from otpy import (
     self_pid,
     sys,
 )
+from otpy.runtime._current import current
+from tests.cluster.conftest import Cluster, cluster
 from tests.conformance.conftest import Runner, until
 from tests.conformance.servers import Book, Server, async_server, cast, kind
 from tests.conformance.waiting import gone, nothing_more
+
+__all__ = ["cluster"]
 
 
 def keep(from_: Any, _: Any) -> Any:
@@ -58,6 +62,10 @@ def test_gs_64_a_wait_may_be_repeated_and_a_receive_gives_up(run: Runner) -> Non
         sys.get_state(pid)
         nothing_more()
         assert process.info(self_pid(), "monitors") == {"monitors": []}
+        given_up = gen_server.send_request(pid, keep)
+        until(lambda: current().node.procs[pid].deferred)
+        assert gen_server.receive_response(given_up, 0) == "timeout"
+        until(lambda: not current().node.procs[pid].deferred)
         with pytest.raises(BadArgument, match="no answer can come"):
             gen_server.receive_response(request, 5)
         gen_server.stop(pid)
@@ -107,6 +115,23 @@ def test_gs_66_errors_are_answers(run: Runner) -> None:
         nothing_more()
 
     run(body)
+
+
+def test_gs_66_a_node_that_is_lost_is_an_answer(cluster: Cluster) -> None:
+    """errors surface as {error, {Reason, ServerRef}}: nodedown, for every request that is out."""
+    cluster.start("ab")
+    with cluster.nodes["b"].attached():
+        pid = gen_server.start(Server, 0)
+    with cluster.nodes["a"].attached():
+        reqids = gen_server.reqids_new()
+        for label in range(3):
+            gen_server.send_request(pid, keep, label, reqids)
+        assert gen_server.call(pid, "x")[0] == "x"
+        cluster.partition("a", "b")
+        for label in range(3):
+            lost = ("error", (("nodedown", "b@127.0.0.1"), pid))
+            assert gen_server.receive_response(reqids, 5) == (lost, label, reqids)
+        nothing_more()
 
 
 def test_gs_67_a_collection_gives_answers_as_they_come(run: Runner) -> None:
