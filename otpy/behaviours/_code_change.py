@@ -31,7 +31,7 @@ def changed(
     if module.is_async is not type(old).is_async:
         why = f"{module.__qualname__} has async callbacks where the process has none, or otherwise"
         raise CodeChangeRefused(("bad_module", why))
-    new = module()
+    new: GenServer[Any] = module()
     vars(new).update(vars(old))
     result: Any = new.code_change(old_vsn, state, extra)
     if isinstance(result, Ok):

@@ -51,7 +51,8 @@ def entered(me: Process, module: Any, state: Any, name: Any, timeout: float | No
     if timeout is not None:
         check_seconds("timeout", timeout)
     _check_name(me, name)
-    loop = Loop(module(), None, _parent(me), None, name)
+    server: GenServer[Any] = module()
+    loop = Loop(server, None, _parent(me), None, name)
     loop.proc = me
     loop.state = state
     loop.idle_timeout = timeout

@@ -18,6 +18,13 @@ from otpy.runtime.reports import initial_call
 from otpy.runtime.scheduler import GreenProcess
 from otpy.runtime.spawning import check_function, kind_of
 from otpy.runtime.spawning import spawn_request as spawn_request
+from otpy.runtime.times import cancel_timer as cancel_timer
+from otpy.runtime.times import check_instant as check_instant
+from otpy.runtime.times import check_seconds as check_seconds
+from otpy.runtime.times import monotonic_time as monotonic_time
+from otpy.runtime.times import read_timer as read_timer
+from otpy.runtime.times import send_after as send_after
+from otpy.runtime.times import start_timer as start_timer
 from otpy.terms.errors import (
     BadArgument,
     NameTaken,
@@ -26,7 +33,7 @@ from otpy.terms.errors import (
     ProcessExit,
     ReceiveTimeout,
 )
-from otpy.terms.messages import Down, TimerCancelled, TimerFired, TimerRead
+from otpy.terms.messages import Down
 from otpy.terms.names import At, Global, Via, local_key
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import (
@@ -155,18 +162,6 @@ def sleep(seconds: float) -> None:
     deadline = proc.node.clock.now() + seconds
     while proc.node.clock.now() < deadline:
         proc.park(REPLY, deadline if seconds != float("inf") else None)
-
-
-def check_seconds(what: str, value: object) -> None:
-    """Raise ``BadArgument`` unless ``value`` is a number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-        raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
-
-
-def check_instant(value: object) -> None:
-    """Raise ``BadArgument`` unless ``value`` can be a time of ``monotonic_time``."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise BadArgument(f"abs: {value!r}; expected an instant of process.monotonic_time()")
 
 
 # Starting.
@@ -512,75 +507,6 @@ def info(pid: Pid, *items: str) -> dict[str, Any] | None:
 
         return outside(me, begin)
     return look()
-
-
-# Timers.
-
-
-def monotonic_time() -> float:
-    """The node's clock, in seconds since some instant: ``System.monotonic_time``."""
-    return current().node.clock.now()
-
-
-def _arm(dest: Pid | str | type, seconds: float, abs: bool, make: Callable[[Ref], Any]) -> Ref:
-    node = current().node
-    if abs:
-        check_instant(seconds)
-    else:
-        check_seconds("seconds", seconds)
-        seconds += node.clock.now()
-    if isinstance(dest, Pid):
-        if dest.node != node.name:
-            raise BadArgument(f"timer to {dest!r}: it belongs to another node")
-        target: Pid | str = dest
-    else:
-        target = local_key(dest)
-    ref = node.new_ref()
-    node.timers.arm(seconds, ref, target, make(ref))
-    return ref
-
-
-def send_after(dest: Pid | str | type, message: Any, seconds: float, *, abs: bool = False) -> Ref:
-    """Send ``message`` in ``seconds``; the timer's reference: ``Process.send_after/3,4``.
-
-    With ``abs`` it is sent when ``monotonic_time()`` is ``seconds``, at once if that is over.
-    A name is resolved when the time comes; a timer to a pid is dropped when it dies.
-    """
-    return _arm(dest, seconds, abs, lambda _: message)
-
-
-def start_timer(dest: Pid | str | type, message: Any, seconds: float, *, abs: bool = False) -> Ref:
-    """As ``send_after``, but ``TimerFired(ref, message)`` arrives: ``erlang:start_timer/3,4``."""
-    return _arm(dest, seconds, abs, lambda ref: TimerFired(ref, message))
-
-
-def cancel_timer(ref: Ref, *, async_: bool = False, info: bool = True) -> float | None:
-    """Disarm a timer: the seconds that were left, None if it fired or was cancelled.
-
-    With ``async_`` it gives None, and ``TimerCancelled(ref, those seconds or None)`` arrives;
-    without ``info`` nobody is told: ``Process.cancel_timer/2``.
-    """
-    me = current()
-    left = me.node.timers.cancel(ref, me.node.clock.now())
-    if not info:
-        return None
-    if not async_:
-        return left
-    me.put(TimerCancelled(ref, left))
-    return None
-
-
-def read_timer(ref: Ref, *, async_: bool = False) -> float | None:
-    """The seconds left, None if the timer is not armed.
-
-    With ``async_`` it gives None, and ``TimerRead(ref, those seconds or None)`` arrives.
-    """
-    me = current()
-    left = me.node.timers.read(ref, me.node.clock.now())
-    if not async_:
-        return left
-    me.put(TimerRead(ref, left))
-    return None
 
 
 # The process dictionary.
