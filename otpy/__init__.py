@@ -35,6 +35,7 @@ _ERRORS = (
     "ProcessExit",
     "ReceiveTimeout",
     "RemoteError",
+    "RemoteTimeout",
     "StartError",
     "WeakCookie",
     "WouldBlockLoop",
@@ -44,7 +45,19 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("Pid", "Ref", "Creation"), "otpy.terms.pid"),
     **dict.fromkeys(("Global", "Via", "At"), "otpy.terms.names"),
     **dict.fromkeys(
-        ("Down", "Exit", "NameFree", "NodeDown", "NodeUp", "SpawnReply", "Timeout", "TimerFired"),
+        (
+            "Down",
+            "Exit",
+            "NameFree",
+            "NodeDown",
+            "NodeUp",
+            "Response",
+            "SpawnReply",
+            "Timeout",
+            "TimerCancelled",
+            "TimerFired",
+            "TimerRead",
+        ),
         "otpy.terms.messages",
     ),
     **dict.fromkeys(
@@ -88,6 +101,9 @@ _MODULES: dict[str, str] = {
     "sys": "otpy.behaviours.sys",
     "registry": "otpy.behaviours.registry",
     "application": "otpy.behaviours.application",
+    "timer": "otpy.behaviours.timer",
+    "erpc": "otpy.distribution.erpc",
+    "rpc": "otpy.distribution.rpc",
     "aio": "otpy.bridges.aio",
     "asgi": "otpy.bridges.asgi",
     "global_": "otpy.cluster.global_",
@@ -105,6 +121,7 @@ if TYPE_CHECKING:
     from otpy.behaviours import sys as sys
     from otpy.behaviours import task as task
     from otpy.behaviours import task_supervisor as task_supervisor
+    from otpy.behaviours import timer as timer
     from otpy.behaviours._task import Task as Task
     from otpy.behaviours.agent import Agent as Agent
     from otpy.behaviours.application import Application as Application
@@ -132,6 +149,8 @@ if TYPE_CHECKING:
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
     from otpy.cluster.start import start_node as start_node
+    from otpy.distribution import erpc as erpc
+    from otpy.distribution import rpc as rpc
     from otpy.distribution.start import start_mesh as start_mesh
     from otpy.runtime import nodes as _nodes
     from otpy.runtime import process as process
@@ -168,6 +187,7 @@ if TYPE_CHECKING:
     from otpy.terms.errors import ProcessExit as ProcessExit
     from otpy.terms.errors import ReceiveTimeout as ReceiveTimeout
     from otpy.terms.errors import RemoteError as RemoteError
+    from otpy.terms.errors import RemoteTimeout as RemoteTimeout
     from otpy.terms.errors import StartError as StartError
     from otpy.terms.errors import WeakCookie as WeakCookie
     from otpy.terms.errors import WouldBlockLoop as WouldBlockLoop
@@ -176,9 +196,12 @@ if TYPE_CHECKING:
     from otpy.terms.messages import NameFree as NameFree
     from otpy.terms.messages import NodeDown as NodeDown
     from otpy.terms.messages import NodeUp as NodeUp
+    from otpy.terms.messages import Response as Response
     from otpy.terms.messages import SpawnReply as SpawnReply
     from otpy.terms.messages import Timeout as Timeout
+    from otpy.terms.messages import TimerCancelled as TimerCancelled
     from otpy.terms.messages import TimerFired as TimerFired
+    from otpy.terms.messages import TimerRead as TimerRead
     from otpy.terms.names import At as At
     from otpy.terms.names import Global as Global
     from otpy.terms.names import Via as Via

@@ -13,6 +13,7 @@ from otpy import (
     application,
     asgi,
     dynamic_supervisor,
+    erpc,
     gen_server,
     gen_statem,
     global_,
@@ -20,10 +21,12 @@ from otpy import (
     partition_supervisor,
     process,
     registry,
+    rpc,
     supervisor,
     sys,
     task,
     task_supervisor,
+    timer,
 )
 
 OTPY = """
@@ -33,27 +36,29 @@ Crash Creation Done Down DynamicSupervisor Exit Exited From GenServer GenStatem 
 Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess
 NoReply Node NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName
 NotDistributed NotRegistered NotSendable Ok OtpyError PartitionSupervisor Pid ProcessExit
-ReceiveTimeout Ref RemoteError Reply Request SHUTDOWN SpawnReply StartError Stop Supervisor Task
-TaskSupervisor Timeout TimerFired Via WeakCookie WouldBlockLoop __version__ actor_ref agent aio
-application asgi dynamic_supervisor gen_server gen_statem global_ hours minutes node
-partition_supervisor process pykka_child registry seconds self_pid start_mesh start_node
-supervisor sys task task_supervisor
+ReceiveTimeout Ref RemoteError RemoteTimeout Reply Request Response SHUTDOWN SpawnReply StartError
+Stop Supervisor Task TaskSupervisor Timeout TimerCancelled TimerFired TimerRead Via WeakCookie
+WouldBlockLoop __version__ actor_ref agent aio application asgi dynamic_supervisor erpc gen_server
+gen_statem global_ hours minutes node partition_supervisor process pykka_child registry rpc
+seconds self_pid start_mesh start_node supervisor sys task task_supervisor timer
 """
 MODULES = [
     (
         process,
         """
         AliasMode Dest actor_ref alias alive await_coroutine blocking cancel_timer delete
-        demonitor exit flag get get_keys info link list_ monitor put read_timer receive register
-        registered self_pid send send_after sleep spawn spawn_link spawn_monitor spawn_request
-        start_timer unalias unlink unregister whereis
+        demonitor exit flag get get_keys info link list_ monitor monotonic_time put read_timer
+        receive register registered self_pid send send_after sleep spawn spawn_link
+        spawn_monitor spawn_request start_timer unalias unlink unregister whereis
         """,
     ),
     (
         gen_server,
         """
-        CallResult From GenServer InitResult Next Request abcast call cast multi_call reply
-        start start_link start_monitor stop whereis
+        CallResult From GenServer InitResult Next Request RequestId RequestIds abcast call cast
+        check_response enter_loop multi_call receive_response reply reqids_add reqids_new
+        reqids_size reqids_to_list send_request start start_link start_monitor stop
+        wait_response whereis
         """,
     ),
     (
@@ -83,7 +88,8 @@ MODULES = [
     (
         sys,
         """
-        get_state get_status log replace_state resume statistics suspend terminate
+        change_code get_state get_status install log log_to_file no_debug remove replace_state
+        resume statistics suspend terminate trace
         """,
     ),
     (
@@ -97,9 +103,10 @@ MODULES = [
     (
         aio,
         """
-        agent attached blocking call cast connect disconnect dynamic_supervisor gen_statem
-        multi_call partition_supervisor ping receive registry sleep spawn spawn_link
-        spawn_monitor start start_link start_monitor stop supervisor sys task task_supervisor
+        agent attached blocking call cast connect disconnect dynamic_supervisor enter_loop erpc
+        gen_statem multi_call partition_supervisor ping receive receive_response registry rpc
+        sleep spawn spawn_link spawn_monitor start start_link start_monitor stop supervisor sys
+        task task_supervisor wait_response
         """,
     ),
     (
@@ -210,6 +217,26 @@ MODULES = [
         aio.gen_statem,
         """
         call cast reply start start_link start_monitor stop
+        """,
+    ),
+    (
+        timer,
+        """
+        TRef apply_after apply_interval cancel exit_after hms hours kill_after minutes seconds
+        send_after send_interval sleep tc
+        """,
+    ),
+    (
+        erpc,
+        """
+        RequestId RequestIds call cast check_response multicall multicast receive_response
+        reqids_add reqids_new reqids_size reqids_to_list send_request wait_response
+        """,
+    ),
+    (
+        rpc,
+        """
+        BadRpc async_call block_call call cast eval_everywhere multicall nb_yield yield_
         """,
     ),
 ]

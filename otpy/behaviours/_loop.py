@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otpy.behaviours import _standby, _system
+from otpy.behaviours._debug import Debug
 from otpy.behaviours._module import CallbackModule
 from otpy.behaviours._report import Continued, report_termination
 from otpy.behaviours.results import (
@@ -51,8 +52,7 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     pid = from_.pid
     caller = node.procs.get(pid)
     if type(caller) is GreenProcess and HERE.sched is caller.sched:
-        if caller.call_tag == from_.tag:
-            caller.take_reply(from_.tag, ok, value)
+        caller.take_reply(from_.tag, ok, value)
     elif isinstance(caller, LockedProcess) and caller.direct and isinstance(me, LockedProcess):
         reply_from(me, caller, from_.tag, ok, value)
     elif caller is not None or pid.node != node.name:
@@ -90,21 +90,25 @@ class BehaviourLoop:
     label = "gen_server_terminate"
 
     def __init__(
-        self, module: CallbackModule, arg: Any, parent: Pid | None, starter: From, name: Any
+        self, module: CallbackModule, arg: Any, parent: Pid | None, starter: From | None, name: Any
     ) -> None:
-        self.module: Any = module  # which callbacks it has, its own loop knows
         self.arg = arg
         self.parent = parent
-        self.starter: From | None = starter
+        self.starter = starter
         self.name = name
         self.proc: Process = None  # type: ignore[assignment]  # set before the process starts
         self.idle_timeout: float | None = None
         self.suspended = False
         self.held: deque[Any] | None = None
         self.standby: _standby.Standby | None = None
-        self.debug: _system.Debug | None = None
+        self.debug: Debug | None = None
         self.is_async = module.is_async
         self.special = False
+        self.run(module)
+
+    def run(self, module: CallbackModule) -> None:
+        """Take the callbacks from this object from now on."""
+        self.module: Any = module  # which callbacks it has, its own loop knows
 
     # What a behaviour adds.
 
@@ -222,7 +226,7 @@ class BehaviourLoop:
         """The caller's answer is to come later; until then it shares this process's fate."""
         proc = self.proc
         caller = proc.node.procs.get(from_.pid)
-        if caller is None or caller.call_tag == from_.tag:
+        if caller is None or caller.awaits(from_.tag):
             if proc.deferred is None:
                 proc.deferred = {}
             proc.deferred[from_.tag] = from_
@@ -271,12 +275,20 @@ class Loop(BehaviourLoop):
     __slots__ = ("handle_call", "handle_cast", "state")
 
     def __init__(
-        self, module: "GenServer[Any]", arg: Any, parent: Pid | None, starter: From, name: Any
+        self,
+        module: "GenServer[Any]",
+        arg: Any,
+        parent: Pid | None,
+        starter: From | None,
+        name: Any,
     ) -> None:
         super().__init__(module, arg, parent, starter, name)
         self.state: Any = None
-        self.handle_call = module.handle_call
-        self.handle_cast = module.handle_cast
+
+    def run(self, module: CallbackModule) -> None:
+        super().run(module)
+        self.handle_call = self.module.handle_call
+        self.handle_cast = self.module.handle_cast
 
     def get_state(self) -> Any:
         return self.state
@@ -352,7 +364,7 @@ class Loop(BehaviourLoop):
             except NotSendable as error:
                 self._unanswered(error, item)
             if result.continue_ is not UNSET:
-                return self._continue(result.continue_)
+                return self.go_on(result.continue_)
             return None
         if self.is_async and inspect.isawaitable(result):
             return self._call_later(result, item)
@@ -442,8 +454,9 @@ class Loop(BehaviourLoop):
             self.state = result.state
         self.idle_timeout = result.timeout
         if result.continue_ is not UNSET:
-            return self._continue(result.continue_)
+            return self.go_on(result.continue_)
         return None
 
-    def _continue(self, arg: Any) -> Any:
+    def go_on(self, arg: Any) -> Any:
+        """Do what ``continue_=arg`` asks for."""
         return self._run(self.module.handle_continue, arg, Continued(("continue", arg)))

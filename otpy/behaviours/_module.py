@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from otpy.behaviours._code_change import CodeChangeRefused
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
 
@@ -42,6 +43,12 @@ class CallbackModule:
     def callbacks(cls) -> Iterable[str]:
         """The names of the callbacks that may be coroutine functions."""
         raise NotImplementedError
+
+    def changed_to(
+        self, module: type[Any], old_vsn: Any, state: Any, extra: Any
+    ) -> "tuple[CallbackModule, Any]":
+        """What ``sys.change_code`` makes of it: the new callbacks and state."""
+        raise CodeChangeRefused(("not_supported", type(self).__qualname__))
 
     def callback_class(self) -> type:
         """The class whose ``init`` reports name as the initial call."""

@@ -210,8 +210,7 @@ class StatemLoop(BehaviourLoop):
     def _start_timer(self, timer: StartTimer) -> None:
         node, pid = self.proc.node, self.proc.pid
         self.timers[timer.number] = ref = node.new_ref(pid.number)
-        if node.timers.add(timer.at, ref, pid, TimeIsUp(timer.type, timer.number)):
-            node.kernel.ring()
+        node.timers.arm(timer.at, ref, pid, TimeIsUp(timer.type, timer.number))
 
     def _now(self) -> float:
         return self.proc.node.clock.now()

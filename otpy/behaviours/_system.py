@@ -1,49 +1,18 @@
 """The receiving side of the ``sys`` protocol."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from otpy.behaviours._code_change import CodeChangeRefused
+from otpy.behaviours._debug import Debug
 from otpy.runtime.body import reason_of
-from otpy.runtime.mail import Call, Cast, From, System
+from otpy.runtime.mail import System
 
 if TYPE_CHECKING:
     from otpy.behaviours._loop import BehaviourLoop
 
 DEFAULT_KEPT = 10  # events, when sys.log is only told True; as in OTP
-
-
-class Debug:
-    """What ``sys`` was asked to keep of a process's messages."""
-
-    __slots__ = ("counts", "log")
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] | None = None
-        self.log: deque[tuple[Any, ...]] | None = None
-
-    def saw(self, item: Any) -> None:
-        """One message came in."""
-        if self.counts is not None:
-            self.counts["messages_in"] += 1
-        if self.log is not None:
-            self.log.append(("in", _shape(item)))
-
-    def answered(self, from_: From, reply: Any) -> None:
-        """One reply went out."""
-        if self.counts is not None:
-            self.counts["messages_out"] += 1
-        if self.log is not None:
-            self.log.append(("out", reply, from_.pid))
-
-
-def _shape(item: Any) -> Any:
-    match item:
-        case Call(from_, request):
-            return ("$gen_call", from_.pid, request)
-        case Cast(request):
-            return ("$gen_cast", request)
-        case _:
-            return item
 
 
 def handle(loop: "BehaviourLoop", item: System) -> None:
@@ -80,12 +49,19 @@ def _ask(loop: "BehaviourLoop", kind: str, request: Any) -> tuple[bool, Any]:
             return True, None
         case "get_status":
             return True, status(loop)
-        case "statistics":
-            return True, _statistics(loop, request)
-        case "log":
-            return True, _log(loop, request)
+        case "change_code" if loop.suspended:
+            return _change_code(loop, *request)
+        case "change_code":
+            return False, ("unknown_system_msg", ("change_code", *request))
+        case _ if kind in _DEBUGGING:
+            debug = loop.debug = loop.debug or Debug(loop.proc.name or loop.proc.pid)
+            answered = _DEBUGGING[kind](debug, request)
+            if debug.idle:
+                loop.debug = None
+            return answered
         case _:
-            return False, ("unknown_system_msg", kind)
+            told = kind if request is None else (kind, request)
+            return False, ("unknown_system_msg", told)
 
 
 def status(loop: "BehaviourLoop") -> dict[str, Any]:
@@ -117,24 +93,82 @@ def logged(loop: "BehaviourLoop") -> list[Any]:
     return list(loop.debug.log or ()) if loop.debug is not None else []
 
 
-def _statistics(loop: "BehaviourLoop", request: Any) -> Any:
-    if request == "get":
-        counts = loop.debug.counts if loop.debug is not None else None
-        return "no_statistics" if counts is None else dict(counts)
-    loop.debug = loop.debug or Debug()
-    loop.debug.counts = {"messages_in": 0, "messages_out": 0} if request else None
-    return None
+def _change_code(
+    loop: "BehaviourLoop", module: type[Any], old_vsn: Any, extra: Any
+) -> tuple[bool, Any]:
+    try:
+        changed, state = loop.module.changed_to(module, old_vsn, loop.get_state(), extra)
+    except CodeChangeRefused as refused:
+        return False, refused.reason
+    except BaseException as error:
+        if not loop.proc.alive:
+            raise
+        return False, ("EXIT", reason_of(error))
+    loop.run(changed)
+    loop.replace_state(state)
+    return True, None
 
 
-def _log(loop: "BehaviourLoop", request: Any) -> Any:
+# Debugging: what each request does.
+
+
+def _statistics(debug: Debug, request: Any) -> tuple[bool, Any]:
     if request == "get":
-        return logged(loop)
+        return True, "no_statistics" if debug.counts is None else dict(debug.counts)
+    debug.counts = {"messages_in": 0, "messages_out": 0} if request else None
+    return True, None
+
+
+def _log(debug: Debug, request: Any) -> tuple[bool, Any]:
+    kept = list(debug.log or ())
+    if request == "get":
+        return True, kept
     if request == "print":
-        who = loop.proc.name or repr(loop.proc.pid)
-        for event in logged(loop):
-            print(f"*DBG* {who} {event!r}")
-        return None
+        for event in kept:
+            print(debug.line(event))
+        return True, None
     keep = DEFAULT_KEPT if request is True else int(request)
-    loop.debug = loop.debug or Debug()
-    loop.debug.log = deque(logged(loop), maxlen=keep) if keep else None
-    return None
+    debug.log = deque(kept, maxlen=keep) if keep else None
+    return True, None
+
+
+def _trace(debug: Debug, request: Any) -> tuple[bool, Any]:
+    debug.trace = request
+    return True, None
+
+
+def _log_to_file(debug: Debug, request: Any) -> tuple[bool, Any]:
+    try:
+        debug.to_file(request or None)
+    except OSError as error:
+        return False, ("open_file", str(error))
+    return True, None
+
+
+def _install(debug: Debug, request: Any) -> tuple[bool, Any]:
+    debug.install(*request)
+    return True, None
+
+
+def _remove(debug: Debug, request: Any) -> tuple[bool, Any]:
+    debug.remove(request)
+    return True, None
+
+
+def _no_debug(debug: Debug, _: Any) -> tuple[bool, Any]:
+    debug.counts = debug.log = None
+    debug.trace = False
+    debug.functions = []
+    debug.to_file(None)
+    return True, None
+
+
+_DEBUGGING: dict[str, Callable[[Debug, Any], tuple[bool, Any]]] = {
+    "statistics": _statistics,
+    "log": _log,
+    "trace": _trace,
+    "log_to_file": _log_to_file,
+    "install": _install,
+    "remove": _remove,
+    "no_debug": _no_debug,
+}

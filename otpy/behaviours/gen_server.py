@@ -9,10 +9,27 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Generic, TypeVar, overload
 
+from otpy.behaviours._code_change import changed
+from otpy.behaviours._enter import enter_loop
 from otpy.behaviours._loop import Loop, answer
 from otpy.behaviours._module import CallbackModule
+from otpy.behaviours._reqids import (
+    Request,
+    RequestId,
+    RequestIds,
+    reqids_add,
+    reqids_new,
+    reqids_size,
+    reqids_to_list,
+)
+from otpy.behaviours._requests import (
+    check_response,
+    receive_response,
+    send_request,
+    wait_response,
+)
 from otpy.behaviours._start import TIMED_OUT, await_reply, start_and_wait
-from otpy.behaviours.results import CallResult, InitResult, Next
+from otpy.behaviours.results import CallResult, InitResult, Next, Ok
 from otpy.runtime._current import HERE, current, waiter
 from otpy.runtime.arguments import check_seconds
 from otpy.runtime.locked import LockedProcess, put_from
@@ -35,12 +52,6 @@ S = TypeVar("S")
 R = TypeVar("R")
 LOG = logging.getLogger("otpy.gen_server")
 CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "handle_continue")
-
-
-class Request(Generic[R]):
-    """Base of typed requests: ``class Get(Request[int])`` makes ``call(pid, Get())`` an int."""
-
-    __slots__ = ()
 
 
 # What a call may send without saying what it is answered with. Any other class of messages
@@ -91,12 +102,25 @@ class GenServer(CallbackModule, Generic[S]):
     def terminate(self, reason: Any, state: S, /) -> None:
         """Clean up. Runs on ``Stop``, on an exception, and on exit signals if it traps exits."""
 
+    def code_change(self, old_vsn: Any, state: S, extra: Any, /) -> Any:
+        """The state as this class keeps it, of one that another class left: ``Ok(state)``.
+
+        ``sys.change_code`` asks for it. Anything else, and an exception, refuses the change.
+        """
+        return Ok(state)
+
     def format_status(self, why: str, status: dict[str, Any], /) -> dict[str, Any]:
         """Change what ``sys.get_status`` ("normal") and crash reports ("terminate") show.
 
         ``status``: state, log; of a crash also message, reason. What is left out stays.
         """
         return status
+
+    def changed_to(
+        self, module: type[Any], old_vsn: Any, state: S, extra: Any
+    ) -> "tuple[GenServer[Any], Any]":
+        """What ``sys.change_code`` makes of it; for behaviours whose class is not the user's."""
+        return changed(self, module, old_vsn, state, extra)
 
     @classmethod
     def start_link(cls, arg: Any, /) -> Pid:
@@ -437,14 +461,25 @@ __all__ = [
     "InitResult",
     "Next",
     "Request",
+    "RequestId",
+    "RequestIds",
     "abcast",
     "call",
     "cast",
+    "check_response",
+    "enter_loop",
     "multi_call",
+    "receive_response",
     "reply",
+    "reqids_add",
+    "reqids_new",
+    "reqids_size",
+    "reqids_to_list",
+    "send_request",
     "start",
     "start_link",
     "start_monitor",
     "stop",
+    "wait_response",
     "whereis",
 ]

@@ -12,6 +12,7 @@ from otpy.behaviours._child_report import LOG, progress, report
 from otpy.behaviours._children import ChildCount, ChildInfo, Raised, row, start_error, started
 from otpy.behaviours._children import start as start_child_process
 from otpy.behaviours._flags import Flags, check_significant, init
+from otpy.behaviours._supervisor_change import change
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import IGNORE, Ignore, Ok, Reply, Stop
@@ -64,6 +65,7 @@ class Driver(GenServer[Restarts], kernel=True):
     """The process behind a supervisor."""
 
     callback: type = Supervisor
+    arg: Any = None
 
     def callback_class(self) -> type:
         return self.callback
@@ -71,7 +73,7 @@ class Driver(GenServer[Restarts], kernel=True):
     def init(self, arg: tuple[type[Supervisor] | None, Any]) -> Any:
         process.flag(trap_exit=True)
         module, given = arg
-        self.callback = module or Supervisor
+        self.callback, self.arg = module or Supervisor, given
         flags = given if module is None else module().init(given)
         if flags is IGNORE or isinstance(flags, Ignore):
             return IGNORE
@@ -93,6 +95,10 @@ class Driver(GenServer[Restarts], kernel=True):
                 return Stop((SHUTDOWN, ("failed_to_start_child", spec.id, value)))
             _began(child, value[0], state)
         return Ok(state)
+
+    def changed_to(self, module: type, old_vsn: Any, state: Restarts, extra: Any) -> Any:
+        self.callback = change(self.callback, self.arg, module, state)
+        return self, state
 
     def handle_info(self, message: Any, state: Restarts) -> Any:
         match message:

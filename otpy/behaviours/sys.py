@@ -4,11 +4,13 @@ Every function may raise ``CallExit``, and raises ``WouldBlockLoop`` in a corout
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from otpy.behaviours.gen_server import stop, system
 from otpy.runtime._current import waiter
 from otpy.runtime.process import Dest
+from otpy.terms.errors import BadArgument
+from otpy.terms.reasons import is_tuple
 
 
 def get_state(server: Dest, timeout: float | None = 5.0) -> Any:
@@ -61,19 +63,105 @@ def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> An
     return system(server, "log", keep, timeout)
 
 
+def trace(server: Dest, flag: bool, timeout: float | None = 5.0) -> None:
+    """Print every event on the server's node, as ``log(server, "print")`` does; or no more."""
+    system(server, "trace", check_flag("trace", flag), timeout)
+
+
+def log_to_file(server: Dest, path: str | Literal[False], timeout: float | None = 5.0) -> None:
+    """Write every event to a file of the server's node, which begins empty; False ends that.
+
+    Raises ``CallExit(("open_file", why))`` if it cannot be written.
+    """
+    system(server, "log_to_file", check_path(path), timeout)
+
+
+def install(server: Dest, function: Any, timeout: float | None = 5.0) -> None:
+    """Call a function with every event: ``(fn, state)`` or ``(id, fn, state)``.
+
+    ``fn(its state, event, server's name or pid)`` gives its next state, or "done" to be removed;
+    it is removed, with a log, if it raises. It runs in the server. An id that is there already
+    (without one, the function is it) stays as it is.
+    """
+    system(server, "install", check_debug(function), timeout)
+
+
+def remove(server: Dest, function: Any, timeout: float | None = 5.0) -> None:
+    """Take a debug function away, by its id or by itself; one that is not there is no error."""
+    system(server, "remove", function, timeout)
+
+
+def no_debug(server: Dest, timeout: float | None = 5.0) -> None:
+    """End trace, log, log file, statistics and debug functions."""
+    system(server, "no_debug", None, timeout)
+
+
+def change_code(
+    server: Dest, module: type[Any], old_vsn: Any, extra: Any, timeout: float | None = 5.0
+) -> None:
+    """Let a class take over the state of a suspended server, through its ``code_change``.
+
+    A supervisor asks ``init`` of the new class: it takes over flags and specifications, keeps
+    the children that are not among them, and starts and stops none. Raises ``CallExit`` with
+    what ``code_change`` refused with, or ("EXIT", what it raised): everything stays then; with
+    ("unknown_system_msg", ("change_code", ...)) if the server is not suspended.
+    """
+    system(server, "change_code", (check_class(module), old_vsn, extra), timeout)
+
+
 def terminate(server: Dest, reason: Any, timeout: float | None = None) -> None:
     """Stop it with ``reason``."""
     waiter("sys.terminate")
     stop(server, reason, timeout)
 
 
+# What is asked for, checked.
+
+
+def check_flag(what: str, flag: object) -> bool:
+    """``flag`` if it is a bool; raises ``BadArgument``."""
+    if not isinstance(flag, bool):
+        raise BadArgument(f"{what}: {flag!r}; expected True or False")
+    return flag
+
+
+def check_path(path: object) -> Any:
+    """``path`` if it can name a file; raises ``BadArgument``."""
+    if path is not False and not (isinstance(path, str) and path):
+        raise BadArgument(f"log_to_file: {path!r}; expected the name of a file, or False")
+    return path
+
+
+def check_class(module: object) -> type[Any]:
+    """``module`` if it is a class; raises ``BadArgument``."""
+    if not isinstance(module, type):
+        raise BadArgument(f"change_code: {module!r}; expected the class that takes over")
+    return module
+
+
+def check_debug(function: object) -> tuple[Any, Any, Any]:
+    """id, function and state of a debug function; raises ``BadArgument``."""
+    parts: tuple[Any, ...] = function if is_tuple(function) else ()
+    if len(parts) == 2:
+        parts = (parts[0], *parts)
+    if len(parts) != 3 or not callable(parts[1]):
+        raise BadArgument(f"install: {function!r}; expected (fn, state) or (id, fn, state)")
+    return parts[0], parts[1], parts[2]
+
+
 __all__ = [
+    "change_code",
     "get_state",
     "get_status",
+    "install",
     "log",
+    "log_to_file",
+    "no_debug",
+    "remove",
     "replace_state",
     "resume",
     "statistics",
     "suspend",
     "terminate",
+    "trace",
 ]

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from otpy.behaviours import _remote as _remote  # what other nodes ask this one to run
+from otpy.behaviours import _rex as _rex
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
 from otpy.distribution.directory import Directory
 from otpy.distribution.memory import Network

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 OWN_MODULES = (  # those with a module of their own in aio
     "agent",
     "dynamic_supervisor",
+    "erpc",
     "gen_statem",
     "partition_supervisor",
     "registry",
+    "rpc",
     "supervisor",
-    "registry",
     "sys",
     "task",
     "task_supervisor",

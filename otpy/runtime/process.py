@@ -16,9 +16,15 @@ from otpy.runtime.dictionary import delete, get, get_keys, put
 from otpy.runtime.info import alive, info, list_
 from otpy.runtime.names import register, registered, unregister, where, whereis
 from otpy.runtime.outside import await_coroutine, blocking
-from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process, SpawnRequest
+from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process
 from otpy.runtime.spawning import spawn, spawn_link, spawn_monitor, spawn_request
-from otpy.runtime.timers import cancel_timer, read_timer, send_after, start_timer
+from otpy.runtime.times import (
+    cancel_timer,
+    monotonic_time,
+    read_timer,
+    send_after,
+    start_timer,
+)
 from otpy.terms.errors import (
     BadArgument,
     NoProcess,
@@ -224,8 +230,8 @@ def demonitor(ref: Ref, flush: bool = False, info: bool = False) -> bool:
     me = current()
     with me.owned:
         held = me.monitors.get(ref) if me.monitors else None
-        if type(held) is SpawnRequest:
-            held = None  # it is no monitor before the reply
+        if type(held) is not Monitor:
+            held = None  # it is no monitor, or not one before the reply
         if held is not None and me.monitors is not None:
             del me.monitors[ref]
         if me.aliases is not None:
@@ -306,6 +312,7 @@ __all__ = [
     "link",
     "list_",
     "monitor",
+    "monotonic_time",
     "put",
     "read_timer",
     "receive",

@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import msgspec
 
+from otpy.runtime.answers import absent as absent
+from otpy.runtime.answers import failed_call as failed_call
+from otpy.runtime.answers import with_reason as with_reason
 from otpy.runtime.mail import Call, Cast, From, System
 from otpy.terms.errors import ProcessExit
-from otpy.terms.messages import Down, Exit, SpawnReply
+from otpy.terms.messages import Down, Exit, Response, SpawnReply
 from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, NORMAL
@@ -38,7 +41,6 @@ from otpy.terms.signals import (
     ReplySignal,
     Signal,
     SpawnedSignal,
-    SpawnSignal,
     UnlinkAckSignal,
     UnlinkSignal,
 )
@@ -91,16 +93,35 @@ class Monitor:
         self.target = target
         self.tag = tag
 
+    def taken_back(self, holder: Pid, ref: Ref) -> Signal:
+        """The signal that says that ``holder`` has no use for it any more."""
+        return DemonitorSignal(holder, self.target, ref)
+
 
 class SpawnRequest(Monitor):
-    """A process asked for and not yet there; it stands among the monitors until it is."""
+    """A process asked for and not yet there; it stands among the monitors until it is.
 
-    __slots__ = ("link", "monitor")
+    ``told``: the answers that are delivered, True for a pid and False for a reason.
+    """
 
-    def __init__(self, target: At, tag: Any, link: bool, monitor: bool) -> None:
+    __slots__ = ("link", "monitor", "told")
+
+    def __init__(
+        self, target: At, tag: Any, link: bool, monitor: bool, told: tuple[bool, ...]
+    ) -> None:
         super().__init__(target, tag)
         self.link = link
         self.monitor = monitor
+        self.told = told
+
+
+class CallRequest(Monitor):
+    """A call whose answer comes as a message; it stands among the monitors until it does."""
+
+    __slots__ = ()
+
+    def taken_back(self, holder: Pid, ref: Ref) -> Signal:
+        return CancelCallSignal(holder, self.target, ref)
 
 
 class Process:
@@ -207,6 +228,10 @@ class Process:
         """Begin to run the body."""
         raise NotImplementedError
 
+    def serve(self, server: Server) -> None:
+        """Be a behaviour from here on, in the body: it handles what comes until it ends."""
+        raise NotImplementedError
+
     # Transitions; all are called by the owner.
 
     def raise_dead(self) -> NoReturn:
@@ -309,7 +334,10 @@ class Process:
         if monitor is None:
             return None
         if type(monitor) is SpawnRequest:
-            self.append(SpawnReply(signal.ref, False, signal.reason, monitor.tag))
+            self._spawn_reply(signal.ref, monitor, False, signal.reason)
+            return None
+        if type(monitor) is CallRequest:
+            self.append(Response(signal.ref, False, ("nodedown", monitor.target.node)))
             return None
         if self.aliases is not None:
             alias = self.aliases.get(signal.ref)
@@ -324,7 +352,7 @@ class Process:
         if type(request) is not SpawnRequest or self.monitors is None:
             return None
         if pid is None:
-            self.append(SpawnReply(ref, False, signal.reason, request.tag))
+            self._spawn_reply(ref, request, False, signal.reason)
             return None
         if request.link:
             if self.links is None:
@@ -332,8 +360,12 @@ class Process:
             self.links[pid] = None
         if request.monitor:
             self.monitors[ref] = Monitor(pid, None)
-        self.append(SpawnReply(ref, True, pid, request.tag))
+        self._spawn_reply(ref, request, True, pid)
         return None
+
+    def _spawn_reply(self, ref: Ref, request: SpawnRequest, ok: bool, what: Any) -> None:
+        if ok in request.told:
+            self.append(SpawnReply(ref, ok, what, request.tag))
 
     def _on_call(self, signal: CallSignal) -> Effects:
         from_ = From(signal.sender, signal.ref.number, self.pid)
@@ -358,6 +390,22 @@ class Process:
             self.reply = (ok, value)
             if self.waiting:
                 self.wake()
+        elif self.monitors:
+            ref = self.request_ref(tag)
+            if type(self.monitors.get(ref)) is CallRequest:
+                del self.monitors[ref]
+                self.append(Response(ref, ok, value))
+
+    def request_ref(self, tag: int) -> Ref:
+        """The reference of this process's call of that number."""
+        made = self.pid
+        return Ref(made.started, made.node, made.bits, tag, made.number)
+
+    def awaits(self, tag: int) -> bool:
+        """Whether an answer to this process's call of that number is still wanted."""
+        if self.call_tag == tag:
+            return True
+        return self.monitors is not None and self.request_ref(tag) in self.monitors
 
     def _on_cancel(self, signal: CancelCallSignal) -> Effects:
         if self.deferred is not None:
@@ -403,9 +451,7 @@ class Process:
                 for ref, (holder, _) in self.monitored_by.items()
             )
         if self.monitors:
-            effects.extend(
-                DemonitorSignal(pid, monitor.target, ref) for ref, monitor in self.monitors.items()
-            )
+            effects.extend(monitor.taken_back(pid, ref) for ref, monitor in self.monitors.items())
         self.links = self.unlinking = self.monitored_by = self.monitors = self.aliases = None
         self.call_tag = 0
         self.abandon()
@@ -422,48 +468,6 @@ class Process:
             waiting.extend(item.from_ for item in mailbox if type(item) in (Call, System))
         self.handling = self.deferred = None
         effects.extend(failed_call(from_, reason, self.pid) for from_ in waiting)
-
-
-def failed_call(from_: From, reason: Any, dead: Pid) -> ReplySignal:
-    """The answer that makes a waiting caller raise ``CallExit(reason)``: ``dead`` has ended."""
-    pid = from_.pid
-    ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
-    return ReplySignal(pid, ref, False, reason, dead)
-
-
-def absent(signal: Internal, reason: Any) -> Effects:
-    """What follows when a signal finds nobody: ``reason`` is "noproc" or "noconnection"."""
-    match signal:
-        case LinkSignal(sender, dest):
-            return [ExitSignal(dest, sender, reason, True)]
-        case UnlinkSignal(sender, dest, number):
-            return [UnlinkAckSignal(dest, sender, number)]
-        case MonitorSignal(sender, dest, ref):
-            return [DownSignal(sender, ref, reason, _ended(dest, reason))]
-        case CallSignal(sender, dest, ref):
-            why = ("nodedown", dest.node) if reason == NOCONNECTION else reason
-            return [ReplySignal(sender, ref, False, why, _ended(dest, reason))]
-        case SpawnSignal(sender, _, ref):
-            return [SpawnedSignal(sender, ref, None, reason)]
-        case SpawnedSignal(sender, _, pid) if pid is not None:
-            return [ExitSignal(sender, pid, NOPROC, True)]  # for its link, if it has one
-        case _:
-            return None
-
-
-def with_reason(signal: Signal, reason: Any) -> Signal | None:
-    """What tells of a process's end, with another reason; None for any other signal."""
-    match signal:
-        case DownSignal() | ExitSignal(link=True):
-            return msgspec.structs.replace(signal, reason=reason)
-        case ReplySignal(ok=False):
-            return msgspec.structs.replace(signal, value=reason)
-        case _:
-            return None
-
-
-def _ended(dest: Pid | At, reason: Any) -> Pid | None:
-    return dest if type(dest) is Pid and reason == NOPROC else None
 
 
 _HANDLERS: dict[type, Callable[[Process, Any], Effects]] = {

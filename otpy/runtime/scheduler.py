@@ -18,7 +18,7 @@ from greenlet import getcurrent, greenlet
 from otpy.runtime._current import HERE
 from otpy.runtime.body import outcome
 from otpy.runtime.ports import Clock
-from otpy.runtime.record import ANY, RUNNING, Internal, NodeGone, Process
+from otpy.runtime.record import ANY, RUNNING, Internal, NodeGone, Process, Server
 from otpy.terms.signals import Signal
 
 if TYPE_CHECKING:
@@ -111,6 +111,33 @@ class GreenProcess(Process):
         self.body = None
         if not self.alive:
             self.raise_dead()
+
+    def give_way(self) -> None:
+        """Let the other processes run before the body goes on."""
+        sched = self.sched
+        self.body = getcurrent()
+        sched.ready.append(self)
+        sched.next_worker().switch()
+        self.body = None
+        if not self.alive:
+            self.raise_dead()
+
+    def serve(self, server: Server) -> None:
+        mailbox, now = self.mailbox, self.sched.now
+        budget = BUDGET
+        while self.alive:
+            if mailbox:
+                server.handle(mailbox.popleft())
+                budget -= 1
+                if not budget:
+                    budget = BUDGET
+                    self.give_way()
+                continue
+            idle = server.idle_timeout
+            deadline = None if idle is None else now() + idle
+            self.park(ANY, deadline)
+            if deadline is not None and not mailbox and now() >= deadline:
+                server.handle(TIMED_OUT)
 
 
 class Source(Protocol):

@@ -15,6 +15,7 @@ from otpy.terms.signals import SpawnedSignal, SpawnSignal
 if TYPE_CHECKING:
     from otpy.runtime.node import Node
 
+REPLIES = {"yes": (True, False), "no": (), "error_only": (False,), "success_only": (True,)}
 SPAWNER = "spawn"  # what stands for the name in a spawn signal's address
 
 
@@ -123,6 +124,7 @@ def spawn_request(
     monitor: bool = False,
     green: bool = False,
     reply_tag: Any = "spawn_reply",
+    reply: str = "yes",
 ) -> Ref:
     """Ask for a process that runs ``fn(*args)``, here or on another node, and go on.
 
@@ -138,13 +140,17 @@ def spawn_request(
     place = node if node is not None else here.name
     if not is_node_name(place):
         raise BadArgument(f"node={place!r:.80}; expected {NODE_EXPECTED}")
+    if reply not in REPLIES:
+        raise BadArgument(f"reply={reply!r}; expected one of {', '.join(REPLIES)}")
     ref = here.new_ref(me.pid.number)
     dest = At(SPAWNER, place)
     kind = kind_of(fn, green)
+    told = REPLIES[reply]
     with me.owned:
         if me.monitors is None:
             me.monitors = {}
-        me.monitors[ref] = SpawnRequest(dest, reply_tag, link, monitor)
+        if told or link or monitor:
+            me.monitors[ref] = SpawnRequest(dest, reply_tag, link, monitor, told)
     try:
         here.send_signal(me, SpawnSignal(me.pid, dest, ref, (fn, args), link, monitor, kind))
     except BaseException:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from otpy.runtime._current import IN_TASK
 from otpy.runtime.body import outcome
 from otpy.runtime.locked import LockedProcess
-from otpy.runtime.record import ANY, RUNNING
+from otpy.runtime.record import ANY, RUNNING, Server
 from otpy.runtime.scheduler import TIMED_OUT
 from otpy.terms.errors import WouldBlockLoop
 
@@ -88,7 +88,8 @@ class TaskProcess(LockedProcess):
         error: BaseException | None = None
         try:
             if self.server is not None:
-                await self._serve()
+                await _finished(self.server.begin())
+                await self.serve_later(self.server)
             elif self.fn is not None:
                 await self.fn(*self.args)
         except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
@@ -97,10 +98,8 @@ class TaskProcess(LockedProcess):
         IN_TASK.set(None)
         self.end(reason)
 
-    async def _serve(self) -> None:
-        server = self.server
-        assert server is not None
-        await _finished(server.begin())
+    async def serve_later(self, server: Server) -> None:
+        """What ``serve`` is elsewhere."""
         clock = self.node.clock
         while self.alive:
             with self.lock:

@@ -9,7 +9,7 @@ import pykka
 from otpy.runtime._current import HERE
 from otpy.runtime.body import outcome
 from otpy.runtime.locked import LockedProcess
-from otpy.runtime.record import ANY, RUNNING
+from otpy.runtime.record import ANY, RUNNING, Server
 from otpy.runtime.scheduler import TIMED_OUT
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class ThreadProcess(LockedProcess):
         error: BaseException | None = None
         try:
             if self.server is not None:
-                self._serve()
+                self.server.begin()
+                self.serve(self.server)
             elif self.fn is not None:
                 self.fn(*self.args)
         except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
@@ -77,10 +78,7 @@ class ThreadProcess(LockedProcess):
         self.end(reason)
         self.node.body_ended(self)
 
-    def _serve(self) -> None:
-        server = self.server
-        assert server is not None
-        server.begin()
+    def serve(self, server: Server) -> None:
         lock = self.lock
         clock = self.node.clock
         while self.alive:

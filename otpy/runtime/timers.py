@@ -5,11 +5,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from otpy.runtime._current import current
-from otpy.runtime.arguments import check_seconds
-from otpy.terms.errors import BadArgument
-from otpy.terms.messages import TimerFired
-from otpy.terms.names import local_key
 from otpy.terms.pid import Pid, Ref
 
 if TYPE_CHECKING:
@@ -19,15 +14,28 @@ SLACK = 64  # cancelled entries kept before the heap is compacted
 
 
 class Timer:
-    """One armed timer."""
+    """One armed timer: ``message`` for ``dest``, or ``action`` to do; dropped when ``dest`` dies.
 
-    __slots__ = ("dest", "message", "ref", "when")
+    ``period``: the seconds after which it is armed again, counted from when it was due.
+    """
 
-    def __init__(self, when: float, ref: Ref, dest: Pid | str, message: Any) -> None:
+    __slots__ = ("action", "dest", "message", "period", "ref", "when")
+
+    def __init__(
+        self,
+        when: float,
+        ref: Ref,
+        dest: Pid | str | None,
+        message: Any,
+        period: float | None,
+        action: Callable[[], None] | None,
+    ) -> None:
         self.when = when
         self.ref = ref
         self.dest = dest
         self.message = message
+        self.period = period
+        self.action = action
 
 
 class Timers:
@@ -44,14 +52,29 @@ class Timers:
         """When the earliest timer is due, in the node clock's seconds."""
         return self.heap[0][0] if self.heap else None
 
-    def add(self, when: float, ref: Ref, dest: Pid | str, message: Any) -> bool:
+    def arm(
+        self,
+        when: float,
+        ref: Ref,
+        dest: Pid | str | None,
+        message: Any = None,
+        period: float | None = None,
+        action: Callable[[], None] | None = None,
+    ) -> None:
+        """Arm a timer. ``action`` runs on the kernel scheduler's thread: it may not wait."""
+        if self._add(Timer(when, ref, dest, message, period, action)):
+            self.node.kernel.ring()
+        if isinstance(dest, Pid) and dest not in self.node.procs:
+            self.forget(dest)  # it died before its timer was among those of its pid
+
+    def _add(self, timer: Timer) -> bool:
         """Arm a timer; whether it is now the earliest."""
-        timer = Timer(when, ref, dest, message)
+        dest = timer.dest
         with self.lock:
-            self.armed[ref] = timer
             if isinstance(dest, Pid):
-                self.by_pid.setdefault(dest, {})[ref] = None
-            heapq.heappush(self.heap, (when, ref.number, timer))
+                self.by_pid.setdefault(dest, {})[timer.ref] = None
+            self.armed[timer.ref] = timer
+            heapq.heappush(self.heap, (timer.when, timer.ref.number, timer))
             return self.heap[0][2] is timer
 
     def cancel(self, ref: Ref, now: float) -> float | None:
@@ -82,17 +105,29 @@ class Timers:
     def fire(self, now: float) -> None:
         """Deliver what is due."""
         for timer in self.due(now):
-            self.node.deliver(timer.dest, timer.message)
+            if timer.action is not None:
+                timer.action()
+            elif timer.dest is not None:
+                self.node.deliver(timer.dest, timer.message)
 
     def due(self, now: float) -> list[Timer]:
         """Take out the timers whose time has come, in order."""
         found: list[Timer] = []
+        again: list[Timer] = []
         with self.lock:
             while self.heap and self.heap[0][0] <= now:
                 timer = heapq.heappop(self.heap)[2]
-                if self.armed.pop(timer.ref, None) is timer:
-                    self._drop_owner(timer)
-                    found.append(timer)
+                if self.armed.get(timer.ref) is not timer:
+                    continue
+                found.append(timer)
+                if timer.period is not None:
+                    again.append(timer)
+                    continue
+                del self.armed[timer.ref]
+                self._drop_owner(timer)
+            for timer in again:
+                timer.when += timer.period or 0.0
+                heapq.heappush(self.heap, (timer.when, timer.ref.number, timer))
         return found
 
     def _drop_owner(self, timer: Timer) -> None:
@@ -102,45 +137,3 @@ class Timers:
                 owned.pop(timer.ref, None)
                 if not owned:
                     del self.by_pid[timer.dest]
-
-
-def _arm(dest: Pid | str | type, seconds: float, make: Callable[[Ref], Any]) -> Ref:
-    check_seconds("seconds", seconds)
-    node = current().node
-    if isinstance(dest, Pid):
-        if dest.node != node.name:
-            raise BadArgument(f"timer to {dest!r}: it belongs to another node")
-        target: Pid | str = dest
-    else:
-        target = local_key(dest)
-    ref = node.new_ref()
-    if isinstance(target, Pid) and target not in node.procs:
-        return ref
-    if node.timers.add(node.clock.now() + seconds, ref, target, make(ref)):
-        node.kernel.ring()
-    return ref
-
-
-def send_after(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
-    """Send ``message`` in ``seconds``; the timer's reference: ``Process.send_after/3``.
-
-    A name is resolved when the time comes; a timer to a pid is dropped when it dies.
-    """
-    return _arm(dest, seconds, lambda _: message)
-
-
-def start_timer(dest: Pid | str | type, message: Any, seconds: float) -> Ref:
-    """As ``send_after``, but ``TimerFired(ref, message)`` arrives."""
-    return _arm(dest, seconds, lambda ref: TimerFired(ref, message))
-
-
-def cancel_timer(ref: Ref) -> float | None:
-    """Disarm a timer: the seconds that were left, None if it fired or was cancelled."""
-    node = current().node
-    return node.timers.cancel(ref, node.clock.now())
-
-
-def read_timer(ref: Ref) -> float | None:
-    """The seconds left, None if the timer is not armed."""
-    node = current().node
-    return node.timers.read(ref, node.clock.now())

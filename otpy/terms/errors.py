@@ -32,6 +32,7 @@ Exception
     │   ├── NodeNameTaken     another live node of this machine has the name
     │   └── WeakCookie        the cookie is too short to leave this machine with
     └── RemoteError           code run on another node failed; .reason says how
+        └── RemoteTimeout     (also TimeoutError)
 """
 
 from typing import Any
@@ -225,8 +226,29 @@ class WeakCookie(NodeError, ValueError):
 
 
 class RemoteError(OtpyError):
-    """Code that ran on another node failed; ``reason`` is its exit reason."""
+    """A function that ``erpc`` asked another node to run gave no value; ``reason`` says why.
 
-    def __init__(self, reason: Any) -> None:
+    | ``reason``                | in OTP                                | what happened           |
+    |---------------------------|---------------------------------------|-------------------------|
+    | a ``Crash``               | ``error:{exception, Reason, Stack}``  | it raised               |
+    | ``("exception", reason)`` | ``exit:{exception, Reason}``          | it exited, or a call or |
+    |                           |                                       | ``erpc`` in it failed   |
+    | ``("signal", reason)``    | ``exit:{signal, Reason}``             | its process was ended   |
+    | ``("erpc", "timeout")``   | ``error:{erpc, timeout}``             | ``RemoteTimeout``       |
+    | ``("erpc",                | ``error:{erpc, noconnection}``        | its node is out of      |
+    | "noconnection")``         |                                       | reach                   |
+    | ``("undef", text)``       | ``error:{exception, undef, Stack}``   | the node does not have  |
+    |                           |                                       | the function loaded     |
+    | ``("not_sendable", why)`` |                                       | its value cannot travel |
+
+    ``label``: of the request, if it was one of a collection.
+    """
+
+    def __init__(self, reason: Any, label: Any = None) -> None:
         super().__init__(str(reason))
         self.reason = reason
+        self.label = label
+
+
+class RemoteTimeout(RemoteError, TimeoutError):
+    """No value within the time-out. The function goes on; what it gives is dropped."""

@@ -54,6 +54,14 @@ class TimerCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class TimerRead:
+    """The answer to an asynchronous read: ``{read_timer, Ref, Result}``."""
+
+    ref: Ref
+    remaining: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SpawnReply:
     """The answer to ``process.spawn_request``: ``{spawn_reply, Ref, ok | error, What}``."""
 
@@ -61,6 +69,16 @@ class SpawnReply:
     ok: bool
     what: Any
     tag: Any = "spawn_reply"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to ``gen_server.send_request``, for ``check_response``: the reply if ``ok``,
+    else why there is none."""
+
+    ref: Ref
+    ok: bool
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)

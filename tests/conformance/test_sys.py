@@ -1,14 +1,17 @@
 """``sys`` (SYS) and ``format_status`` (GS-71, 72)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from otpy import (
+    BadArgument,
     CallExit,
     CallTimeout,
     Down,
     NoReply,
+    Ok,
     Reply,
     Stop,
     gen_server,
@@ -23,8 +26,10 @@ from tests.conformance.servers import (
     Server,
     adds,
     ask,
+    async_server,
     cast,
     kind,
+    queue_of,
 )
 
 
@@ -300,3 +305,186 @@ def test_gs_72_format_status_may_hide_everything(run: Runner, capture_reports: R
         assert capture_reports.records[0].exc_info is None
 
     run(body)
+
+
+def test_sys_09_trace_prints_and_log_to_file_writes(
+    run: Runner, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """trace prints *DBG* lines; log_to_file writes them."""
+    file = tmp_path / "events"
+
+    def body() -> None:
+        capsys.readouterr()
+        me = self_pid()
+        pid = gen_server.start(kind(run), 0, name="traced")
+        sys.trace(pid, True)
+        sys.log_to_file(pid, str(file))
+        gen_server.call(pid, "x")
+        cast(pid, add_one)
+        sys.get_state(pid)
+        lines = [
+            f"*DBG* traced ('in', ('$gen_call', {me!r}, 'x'))",
+            f"*DBG* traced ('out', ('x', 0), {me!r})",
+            f"*DBG* traced ('in', ('$gen_cast', {add_one!r}))",
+        ]
+        assert capsys.readouterr().out.splitlines() == lines
+        assert file.read_text().splitlines() == lines
+        sys.trace(pid, False)
+        sys.log_to_file(pid, False)
+        gen_server.call(pid, "y")
+        assert capsys.readouterr().out == ""
+        assert file.read_text().splitlines() == lines
+        with pytest.raises(CallExit) as ended:
+            sys.log_to_file(pid, str(tmp_path / "nowhere" / "events"))
+        assert ended.value.reason[0] == "open_file"
+        wrongs: list[Any] = [True, "", 7]
+        for wrong in wrongs:
+            with pytest.raises(BadArgument, match="name of a file"):
+                sys.log_to_file(pid, wrong)
+        with pytest.raises(BadArgument, match="True or False"):
+            sys.trace(pid, "on")  # type: ignore[arg-type]  # wrong on purpose
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def tells(state: Any, event: Any, who: Any) -> Any:
+    """A debug function that counts, and tells somebody."""
+    boss, number, last = state
+    process.send(boss, (event[0], number, who))
+    return "done" if number == last else (boss, number + 1, last)
+
+
+def test_sys_10_a_debug_function_sees_events(run: Runner, capture_reports: Reports) -> None:
+    """install debug fun sees events with its own state; same id installed once; remove by id or
+    fun; no_debug clears."""
+
+    def body() -> None:
+        me = self_pid()
+        pid = gen_server.start(kind(run), 0, name="watched")
+
+        def seen() -> list[Any]:
+            gen_server.call(pid, "x")
+            return [process.receive(timeout=0) for _ in range(queue_of(me))]
+
+        sys.install(pid, (tells, (me, 0, None)))
+        sys.install(pid, (tells, (me, 100, None)))
+        assert seen() == [("in", 0, "watched"), ("out", 1, "watched")]
+        sys.remove(pid, tells)
+        assert seen() == []
+        sys.install(pid, ("id", tells, (me, 0, 2)))
+        sys.install(pid, ("id", tells, (me, 100, 2)))
+        sys.install(pid, ("other", tells, (me, 50, None)))
+        assert [number for _, number, _ in seen()] == [50, 0, 51, 1]
+        sys.remove(pid, "other")
+        sys.remove(pid, "nothing")
+        assert [number for _, number, _ in seen()] == [2]
+        assert seen() == []
+        sys.install(pid, (tells, (me, 0, None)))
+        sys.statistics(pid, True)
+        sys.log(pid, 5)
+        sys.no_debug(pid)
+        assert seen() == []
+        assert sys.statistics(pid, "get") == "no_statistics"
+        assert sys.log(pid, "get") == []
+        capture_reports.records.clear()
+        sys.install(pid, (tells, "no tuple"))
+        assert seen() == []
+        assert "the debug function" in capture_reports.texts[0]
+        assert "is removed" in capture_reports.texts[0]
+        sys.remove(pid, tells)
+        assert len(capture_reports.records) == 1
+        wrongs: list[Any] = [tells, (tells,), ("id", "fn", 1), ("id", tells, 1, 2)]
+        for wrong in wrongs:
+            with pytest.raises(BadArgument, match=r"\(fn, state\) or"):
+                sys.install(pid, wrong)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+class Newer(Server):
+    """Keeps its state in a pair, with a number from outside."""
+
+    def code_change(self, old_vsn: Any, state: Any, extra: Any) -> Any:
+        match extra:
+            case "refuse":
+                return Stop("not now")
+            case "raise":
+                raise ValueError(f"from {old_vsn}")
+            case "bad":
+                return state
+            case _:
+                return Ok((state, old_vsn, extra))
+
+    def handle_call(self, request: Any, from_: Any, state: Any) -> Any:
+        return Reply(("new", request, state))
+
+
+def test_sys_12_code_changes_while_suspended(run: Runner) -> None:
+    """change_code only when suspended; failing code_change returns {error, ..} and keeps old
+    state."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 1)
+
+        def refused(extra: Any, module: type = Newer) -> Any:
+            with pytest.raises(CallExit) as ended:
+                sys.change_code(pid, module, "1.0", extra)
+            return ended.value.reason
+
+        assert refused(2) == ("unknown_system_msg", ("change_code", Newer, "1.0", 2))
+        sys.suspend(pid)
+        assert refused("refuse") == "not now"
+        how, why = refused("raise")
+        assert (how, why.type, why.message) == ("EXIT", "ValueError", "from 1.0")
+        assert refused("bad") == ("bad_return_value", 1)
+        assert refused(2, int)[0] == "bad_module"
+        assert refused(2, async_server())[0] == "bad_module"
+        assert sys.get_state(pid) == 1
+        assert sys.get_status(pid)["module"] is kind(run)
+        sys.change_code(pid, Newer, "1.0", 2)
+        assert sys.get_state(pid) == (1, "1.0", 2)
+        assert sys.get_status(pid)["module"] is Newer
+        sys.change_code(pid, Server, None, None)  # without a code_change of its own
+        sys.change_code(pid, Newer, "1.1", 3)
+        sys.resume(pid)
+        assert gen_server.call(pid, "x") == ("new", "x", ((1, "1.0", 2), "1.1", 3))
+        with pytest.raises(BadArgument, match="the class that takes over"):
+            sys.change_code(pid, "Newer", "1", 1)  # type: ignore[arg-type]  # wrong on purpose
+        gen_server.stop(pid)
+
+    run(body)
+
+
+def test_sys_12_what_the_object_keeps_goes_over(run: Runner) -> None:
+    """change_code: attributes of the old object are the new one's."""
+
+    def body() -> None:
+        pid = gen_server.start(Counting, 0)
+        gen_server.call(pid, "x")
+        sys.suspend(pid)
+        sys.change_code(pid, CountingOn, None, None)
+        sys.resume(pid)
+        assert gen_server.call(pid, "x") == ("on", 2)
+        gen_server.stop(pid)
+
+    run(body)
+
+
+class Counting(Server, green=True):
+    """Counts in an attribute."""
+
+    times = 0
+
+    def handle_call(self, request: Any, from_: Any, state: Any) -> Any:
+        self.times += 1
+        return Reply(self.times)
+
+
+class CountingOn(Counting):
+    """Another version of it."""
+
+    def handle_call(self, request: Any, from_: Any, state: Any) -> Any:
+        self.times += 1
+        return Reply(("on", self.times))

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from otpy import BadArgument, Down, Pid, ReceiveTimeout, TimerFired, process, self_pid
+from otpy import (
+    BadArgument,
+    Down,
+    Pid,
+    ReceiveTimeout,
+    TimerCancelled,
+    TimerFired,
+    TimerRead,
+    process,
+    self_pid,
+)
 from tests.conformance.conftest import Runner
 
 
@@ -63,12 +73,38 @@ def test_timerb_04_read_gives_the_seconds_left(run: Runner) -> None:
     run(body)
 
 
+def test_timerb_05_the_answer_to_a_cancel_may_come_as_a_message(run: Runner) -> None:
+    """cancel with async delivers {cancel_timer, ref, result}; info:false returns ok."""
+
+    def body() -> None:
+        ref = process.send_after(self_pid(), "x", 60.0)
+        assert process.read_timer(ref, async_=True) is None
+        read = process.receive(TimerRead, timeout=5)
+        assert read.ref == ref
+        assert 50 < read.remaining <= 60
+        assert process.cancel_timer(ref, async_=True) is None
+        cancelled = process.receive(TimerCancelled, timeout=5)
+        assert cancelled.ref == ref
+        assert 50 < cancelled.remaining <= 60
+        process.cancel_timer(ref, async_=True)
+        assert process.receive(timeout=5) == TimerCancelled(ref, None)
+        for async_ in (False, True):
+            ref = process.send_after(self_pid(), "x", 60.0)
+            assert process.cancel_timer(ref, async_=async_, info=False) is None
+            assert process.read_timer(ref) is None
+        with pytest.raises(ReceiveTimeout):
+            process.receive(timeout=0)
+
+    run(body)
+
+
 def test_timerb_06_timers_fire_in_the_order_of_their_times(run: Runner) -> None:
     """Distinct expiries fire in expiry order."""
 
     def body() -> None:
+        begin = process.monotonic_time() + 0.1
         for number in (3, 1, 2, 5, 4):
-            process.send_after(self_pid(), number, number / 20)  # arming takes time too
+            process.send_after(self_pid(), number, begin + number / 200, abs=True)
         assert [process.receive(timeout=5) for _ in range(5)] == [1, 2, 3, 4, 5]
 
     run(body)
@@ -107,6 +143,29 @@ def test_timerb_09_bad_times_raise(run: Runner, seconds: Any) -> None:
             process.send_after(self_pid(), "x", seconds)
         with pytest.raises(ReceiveTimeout):
             process.receive(timeout=0)
+
+    run(body)
+
+
+def test_timerb_10_a_time_may_be_an_instant(run: Runner) -> None:
+    """abs:true interprets time as monotonic ms (here seconds)."""
+
+    def body() -> None:
+        soon = process.monotonic_time() + 0.01
+        process.send_after(self_pid(), "x", soon, abs=True)
+        ref = process.start_timer(self_pid(), "y", soon + 60, abs=True)
+        left = process.read_timer(ref)
+        assert left is not None
+        assert 50 < left < 60.02
+        assert process.receive(timeout=5) == "x"
+        assert process.monotonic_time() >= soon
+        process.cancel_timer(ref)
+        ref = process.start_timer(self_pid(), "over", -1.0, abs=True)
+        assert process.receive(timeout=5) == TimerFired(ref, "over")
+        wrongs: list[Any] = ["1", None, float("nan"), True]
+        for wrong in wrongs:
+            with pytest.raises(BadArgument, match="instant"):
+                process.send_after(self_pid(), "x", wrong, abs=True)
 
     run(body)
 

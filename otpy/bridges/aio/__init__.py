@@ -11,9 +11,11 @@ from otpy.behaviours.gen_server import cast
 from otpy.bridges.aio import (
     agent,
     dynamic_supervisor,
+    erpc,
     gen_statem,
     partition_supervisor,
     registry,
+    rpc,
     supervisor,
     sys,
     task,
@@ -21,7 +23,17 @@ from otpy.bridges.aio import (
 )
 from otpy.bridges.aio._nodes import connect, disconnect, ping, spawn, spawn_link, spawn_monitor
 from otpy.bridges.aio._processes import blocking, receive, sleep
-from otpy.bridges.aio._servers import call, multi_call, start, start_link, start_monitor, stop
+from otpy.bridges.aio._servers import (
+    call,
+    enter_loop,
+    multi_call,
+    receive_response,
+    start,
+    start_link,
+    start_monitor,
+    stop,
+    wait_response,
+)
 from otpy.bridges.aio._task import attached
 
 __all__ = [
@@ -33,12 +45,16 @@ __all__ = [
     "connect",
     "disconnect",
     "dynamic_supervisor",
+    "enter_loop",
+    "erpc",
     "gen_statem",
     "multi_call",
     "partition_supervisor",
     "ping",
     "receive",
+    "receive_response",
     "registry",
+    "rpc",
     "sleep",
     "spawn",
     "spawn_link",
@@ -51,4 +67,5 @@ __all__ = [
     "sys",
     "task",
     "task_supervisor",
+    "wait_response",
 ]

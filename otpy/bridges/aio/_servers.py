@@ -1,18 +1,23 @@
 """``gen_server`` for coroutines."""
 
-from typing import Any, overload
+from typing import Any, Literal, NoReturn, overload
 
 from otpy.behaviours import gen_server
+from otpy.behaviours._enter import entered
 from otpy.behaviours._loop import BehaviourLoop, Loop
 from otpy.behaviours._module import CallbackModule
+from otpy.behaviours._reqids import Asked, RequestId, RequestIds
+from otpy.behaviours._requests import KINDS, Answer, Labelled, shown
 from otpy.behaviours._start import TIMED_OUT, begin_start, start_failed
 from otpy.behaviours.gen_server import GenServer, Request
+from otpy.behaviours.results import UNSET
 from otpy.bridges.aio import _task
 from otpy.bridges.aio._processes import receive
+from otpy.runtime.awaiting import Within, await_answer_later, deadline_of
 from otpy.runtime.node import Node
 from otpy.runtime.process import Dest, unalias
 from otpy.runtime.tasks import TaskProcess
-from otpy.terms.errors import CallExit, CallTimeout
+from otpy.terms.errors import BadArgument, CallExit, CallTimeout
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import CallSignal
 
@@ -187,3 +192,59 @@ async def multi_call(
         finally:
             unalias(asked.box)
         return asked.result()
+
+
+@overload
+async def receive_response(
+    source: RequestId[gen_server.R], timeout: Within = None
+) -> Answer[gen_server.R] | Literal["timeout"]: ...
+@overload
+async def receive_response(
+    source: RequestIds, timeout: Within = None, delete: bool = True
+) -> Labelled | Literal["timeout", "no_request"]: ...
+async def receive_response(source: Any, timeout: Within = None, delete: bool = True) -> Any:
+    """``gen_server.receive_response``, in the process that sent the request."""
+    return await _response("receive_response", source, timeout, delete)
+
+
+@overload
+async def wait_response(
+    source: RequestId[gen_server.R], timeout: Within = None
+) -> Answer[gen_server.R] | Literal["timeout"]: ...
+@overload
+async def wait_response(
+    source: RequestIds, timeout: Within = None, delete: bool = True
+) -> Labelled | Literal["timeout", "no_request"]: ...
+async def wait_response(source: Any, timeout: Within = None, delete: bool = True) -> Any:
+    """``gen_server.wait_response``, in the process that sent the request."""
+    return await _response("wait_response", source, timeout, delete)
+
+
+async def _response(what: str, source: Any, timeout: Within, delete: bool) -> Any:
+    async with _task.process() as me:
+        asked = Asked(what, source, KINDS, delete)
+        if asked.empty:
+            return "no_request"
+        answer = await await_answer_later(me, asked.find, deadline_of(me, timeout))
+        return shown(asked, answer, me if what == "receive_response" else None)
+
+
+async def enter_loop(
+    module: type[GenServer[Any]],
+    state: Any,
+    *,
+    name: Any = None,
+    timeout: float | None = None,
+    continue_: Any = UNSET,
+) -> NoReturn:
+    """``gen_server.enter_loop``, for a process whose body is a coroutine."""
+    me = _task.mine()
+    if me is None:
+        raise BadArgument("enter_loop: this task is no process; start one with process.spawn")
+    loop = entered(me, module, state, name, timeout)
+    if continue_ is not UNSET:
+        again = loop.go_on(continue_)
+        if again is not None:
+            await again
+    await me.serve_later(loop)
+    me.raise_dead()

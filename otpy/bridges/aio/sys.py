@@ -1,8 +1,9 @@
 """``otpy.sys`` for coroutines. Every function may raise ``CallExit``."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
+from otpy.behaviours import sys as plain
 from otpy.bridges.aio import _servers
 from otpy.runtime.process import Dest
 
@@ -49,6 +50,40 @@ async def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0
 async def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
     """Keep the last ``keep`` events (True: 10), 0 or False none; "get" and "print" show them."""
     return await _ask(server, "log", keep, timeout)
+
+
+async def trace(server: Dest, flag: bool, timeout: float | None = 5.0) -> None:
+    """Print every event on the server's node; or no more."""
+    await _ask(server, "trace", plain.check_flag("trace", flag), timeout)
+
+
+async def log_to_file(
+    server: Dest, path: str | Literal[False], timeout: float | None = 5.0
+) -> None:
+    """Write every event to a file of the server's node, which begins empty; False ends that."""
+    await _ask(server, "log_to_file", plain.check_path(path), timeout)
+
+
+async def install(server: Dest, function: Any, timeout: float | None = 5.0) -> None:
+    """Call a function with every event: ``(fn, state)`` or ``(id, fn, state)``."""
+    await _ask(server, "install", plain.check_debug(function), timeout)
+
+
+async def remove(server: Dest, function: Any, timeout: float | None = 5.0) -> None:
+    """Take a debug function away, by its id or by itself."""
+    await _ask(server, "remove", function, timeout)
+
+
+async def no_debug(server: Dest, timeout: float | None = 5.0) -> None:
+    """End trace, log, log file, statistics and debug functions."""
+    await _ask(server, "no_debug", None, timeout)
+
+
+async def change_code(
+    server: Dest, module: type[Any], old_vsn: Any, extra: Any, timeout: float | None = 5.0
+) -> None:
+    """Let a class take over the state of a suspended server, through its ``code_change``."""
+    await _ask(server, "change_code", (plain.check_class(module), old_vsn, extra), timeout)
 
 
 async def terminate(server: Dest, reason: Any, timeout: float | None = None) -> None:

@@ -1,0 +1,46 @@
+"""The process of a node that runs what ``rpc.block_call`` asks for, one after the other."""
+
+import contextlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from otpy.behaviours import gen_server
+from otpy.behaviours._remote import Outcome
+from otpy.behaviours.gen_server import GenServer
+from otpy.behaviours.results import Ok, Reply
+from otpy.runtime._current import current
+from otpy.runtime.body import reason_of
+from otpy.runtime.process import await_coroutine
+from otpy.terms.errors import AlreadyStarted
+from otpy.terms.reasons import Crash
+
+NAME = "rex"  # as in OTP
+
+
+class Rex(GenServer[None]):
+    """Runs functions."""
+
+    def init(self, arg: Any, /) -> Any:
+        return Ok(None)
+
+    def handle_call(self, request: Any, from_: Any, state: None, /) -> Any:
+        fn, args = request
+        return Reply(_outcome(fn, args))
+
+
+def _outcome(fn: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:
+    try:
+        value = fn(*args)
+        return "ok", await_coroutine(value) if inspect.iscoroutine(value) else value
+    except BaseException as error:  # noqa: BLE001 - whatever it is goes to the asker
+        current()  # raises where it is the server itself that was ended
+        reason = reason_of(error)
+        return ("error", reason) if isinstance(reason, Crash) else ("exit", ("exception", reason))
+
+
+def in_turn(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Let the node's process run it when its turn comes; the outcome."""
+    with contextlib.suppress(AlreadyStarted):
+        gen_server.start(Rex, None, name=NAME)
+    return gen_server.call(NAME, (fn, args), timeout=None)
