@@ -464,10 +464,8 @@ class Node:
             self._tell(pid, message, times)
 
     def _tell(self, pid: Pid, message: NodeUp | NodeDown, times: int = 1) -> None:
-        proc = self.procs.get(pid)
-        if proc is not None:
-            for _ in range(times):
-                proc.put(message)
+        if (proc := self.procs.get(pid)) is not None:
+            proc.put_many([message] * times)
 
     # Running code on the node.
 
