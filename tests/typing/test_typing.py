@@ -29,7 +29,7 @@ def mypy() -> Lines:
 
 def pyright() -> Lines:
     """The lines of each file in which pyright finds an error."""
-    where = ["--project", str(HERE), "--pythonpath", sys.executable]
+    where = ["--project", str(HERE / "strict.json"), "--pythonpath", sys.executable]
     command = [sys.executable, "-m", "pyright", "--outputjson", *where]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines: Lines = {GOOD.name: set(), BAD.name: set()}
