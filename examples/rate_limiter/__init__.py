@@ -1,0 +1,1 @@
+"""A rate limiter: so many requests for each key within a sliding window."""
