@@ -1,7 +1,7 @@
 """A job that is done again and again: the periodic work of Elixir's GenServer guide.
 
 The next time is set when the work is done, so two runs never overlap. A job that fails is
-begun anew by its supervisor; one whose supervisor gives up is not hidden from anybody.
+begun anew by its supervisor.
 """
 
 from collections.abc import Callable
