@@ -1,1 +1,1 @@
-"""OTP's behaviours: gen_server, supervisor, sys (L3)."""
+"""OTP's behaviours: gen_server, supervisor and the others (L3)."""

@@ -1,1 +1,1 @@
-"""The edges to Pykka and asyncio."""
+"""The edges to Pykka, asyncio and ASGI."""
