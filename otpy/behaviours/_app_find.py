@@ -11,8 +11,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from otpy.behaviours._app_spec import ApplicationSpec, checked, from_table, is_mapping
+from otpy.behaviours._app_spec import ApplicationSpec, checked, from_table
 from otpy.terms.errors import ApplicationError, BadArgument
+from otpy.terms.values import is_mapping
 
 GROUP = "otpy.applications"
 

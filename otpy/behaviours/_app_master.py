@@ -21,7 +21,8 @@ from otpy.runtime.node import Node
 from otpy.terms.errors import Ignored, ProcessExit, StartError
 from otpy.terms.messages import Exit
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import KILL, SHUTDOWN, is_tuple
+from otpy.terms.reasons import KILL, SHUTDOWN
+from otpy.terms.values import is_tuple
 
 NORMAL_START = "normal"  # the other types are those of distributed applications
 

@@ -8,7 +8,8 @@ import logging
 from typing import Any
 
 from otpy.runtime.reports import shown_reason
-from otpy.terms.reasons import NORMAL, Crash, is_shutdown, is_tuple
+from otpy.terms.reasons import NORMAL, Crash, is_shutdown
+from otpy.terms.values import is_tuple
 
 LOG = logging.getLogger("otpy.application")
 STOPPED = "stopped"

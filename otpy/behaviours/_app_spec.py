@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_mapping, is_tuple
 
 CALLBACKS = ("start", "start_phase", "prep_stop", "stop", "config_change")
 NAMES = ("applications", "optional_applications", "included_applications", "registered", "modules")
@@ -89,11 +89,6 @@ class ApplicationSpec:
 
 
 KEYS = tuple(part.name for part in fields(ApplicationSpec))
-
-
-def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """``isinstance(value, Mapping)``, where a type checker must know that items may be anything."""
-    return isinstance(value, Mapping)
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:

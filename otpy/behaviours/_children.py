@@ -8,7 +8,7 @@ from otpy.runtime._current import current
 from otpy.runtime.body import reason_of
 from otpy.terms.errors import AlreadyStarted, Ignored, ProcessExit, StartError
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_tuple
 
 
 class ChildInfo(NamedTuple):

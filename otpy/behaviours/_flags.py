@@ -5,6 +5,7 @@ from typing import Any
 
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.terms.errors import BadChildSpec, BadFlags
+from otpy.terms.values import is_whole
 
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 AUTO = ("never", "any_significant", "all_significant")
@@ -57,7 +58,7 @@ def init(
 
 def check_intensity(max_restarts: Any, max_seconds: Any) -> None:
     """Raise ``BadFlags`` unless they are a number of restarts and a period in seconds."""
-    if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
+    if not is_whole(max_restarts, 0):
         raise wrong_flag("invalid_intensity", max_restarts, "max_restarts, an int of at least 0")
     if not isinstance(max_seconds, (int, float)) or not 0 < max_seconds < float("inf"):
         raise wrong_flag("invalid_period", max_seconds, "max_seconds, a finite number above 0")

@@ -37,6 +37,7 @@ from otpy.terms.messages import Exit, Timeout
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NORMAL, is_shutdown
 from otpy.terms.signals import ReplySignal
+from otpy.terms.values import is_seconds
 
 if TYPE_CHECKING:
     from otpy.behaviours.gen_server import GenServer
@@ -62,10 +63,7 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
 
 def _waits(result: "Ok[Any] | Reply[Any] | NoReply[Any]") -> bool:
     """Whether the result's time-out can be waited for."""
-    timeout: Any = result.timeout
-    if timeout is None:
-        return True
-    return isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout >= 0
+    return result.timeout is None or is_seconds(result.timeout)
 
 
 class BehaviourLoop:

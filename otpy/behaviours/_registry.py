@@ -1,8 +1,8 @@
 """What is behind a registry: its tables, the processes of its partitions, its supervisor."""
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard, cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 from otpy.behaviours import gen_server, supervisor
 from otpy.behaviours.child_spec import ChildSpec
@@ -18,7 +18,7 @@ from otpy.terms.errors import BadArgument, NotRegistered
 from otpy.terms.messages import Exit
 from otpy.terms.names import local_key
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_mapping, is_tuple, is_whole
 
 Name = str | type
 TABLE = "$registry"  # the key in the dictionary of the supervisor's process
@@ -122,7 +122,7 @@ class Registry(Supervisor):
 
     @classmethod
     def child_spec(cls, arg: Any, /) -> ChildSpec:
-        if not _is_mapping(arg):
+        if not is_mapping(arg):
             raise BadArgument(f"Registry: {arg!r}; expected a dict with keys and name")
         return spec_of(options(**arg))
 
@@ -135,12 +135,8 @@ def keeper_names(name: Name, partitions: int) -> list[str]:
     return [f"{local_key(name)}.PIDPartition{index}" for index in range(partitions)]
 
 
-def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
-
-
 def _pairs(meta: object) -> list[tuple[Any, Any]]:
-    pairs = list(meta.items()) if _is_mapping(meta) else meta
+    pairs = list(meta.items()) if is_mapping(meta) else meta
     if isinstance(pairs, (list, tuple)):
         given = cast("Sequence[Any]", pairs)
         if all(is_tuple(pair) and len(pair) == 2 for pair in given):
@@ -154,7 +150,7 @@ def options(
     """The checked options of a registry; raises ``BadArgument`` and ``NotAName``."""
     if keys not in ("unique", "duplicate"):
         raise BadArgument(f"expected keys= to be 'unique' or 'duplicate', got: {keys!r}")
-    if isinstance(partitions, bool) or not isinstance(partitions, int) or partitions < 1:
+    if not is_whole(partitions, 1):
         raise BadArgument(f"expected partitions= to be a positive integer, got: {partitions!r}")
     if not isinstance(listeners, (list, tuple)) or not all(
         isinstance(listener, (str, type)) for listener in cast("Sequence[Any]", listeners)

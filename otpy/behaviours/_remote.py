@@ -25,7 +25,8 @@ from otpy.terms.errors import (
 )
 from otpy.terms.messages import Down, SpawnReply
 from otpy.terms.pid import Ref
-from otpy.terms.reasons import NOCONNECTION, Crash, is_tuple
+from otpy.terms.reasons import NOCONNECTION, Crash
+from otpy.terms.values import is_tuple
 
 KINDS = (Down, SpawnReply)
 TIMEOUT = ("erpc", "timeout")

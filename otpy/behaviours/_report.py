@@ -10,7 +10,8 @@ from otpy.runtime.mail import Call, Cast
 from otpy.runtime.reports import details, facts, shown_reason
 from otpy.runtime.scheduler import TimedOut
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import Crash, is_tuple
+from otpy.terms.reasons import Crash
+from otpy.terms.values import is_tuple
 
 if TYPE_CHECKING:
     from otpy.behaviours._loop import BehaviourLoop

@@ -35,6 +35,7 @@ from otpy.terms.errors import BadArgument, CallExit, CallTimeout, OtpyError
 from otpy.terms.messages import Down, Exit, Timeout
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import KILL, NORMAL, SHUTDOWN
+from otpy.terms.values import is_whole
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -81,7 +82,7 @@ def options(
     """The options, checked. Raises ``BadArgument``."""
     check_function(called, fn)
     most = max_concurrency if max_concurrency is not None else os.cpu_count() or 1
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+    if not is_whole(most, 1):
         raise BadArgument(f"max_concurrency={most!r}; expected a whole number of at least 1")
     if timeout is not None:
         check_seconds("timeout", timeout)

@@ -16,7 +16,8 @@ from otpy.runtime.arguments import check_seconds
 from otpy.terms.errors import BadArgument, CallExit, CallTimeout, ReceiveTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Ref
-from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, SHUTDOWN, is_tuple
+from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, SHUTDOWN
+from otpy.terms.values import is_tuple, is_whole
 
 T = TypeVar("T")
 NOTHING: Final[Any] = object()
@@ -176,7 +177,7 @@ def yield_many(
     """``Task.yield_many``."""
     given = _checked(tasks)
     _check_timeout(timeout)
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+    if limit is not None and not is_whole(limit, 1):
         raise BadArgument(f"limit={limit!r}; expected a whole number of at least 1, or None")
     if on_timeout not in ON_TIMEOUT:
         raise BadArgument(f"on_timeout={on_timeout!r}; expected one of {', '.join(ON_TIMEOUT)}")

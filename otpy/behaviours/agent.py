@@ -22,7 +22,8 @@ from otpy.runtime.reports import function_name
 from otpy.terms.errors import BadArgument
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import NORMAL, is_tuple
+from otpy.terms.reasons import NORMAL
+from otpy.terms.values import is_tuple
 
 T = TypeVar("T")
 Name = str | type | Global | Via | None

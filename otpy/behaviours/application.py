@@ -29,7 +29,6 @@ from otpy.behaviours._app_spec import (
     check_env,
     check_name,
     checked,
-    is_mapping,
     is_sequence,
 )
 from otpy.behaviours._app_tables import Tables, tables
@@ -38,7 +37,7 @@ from otpy.runtime._current import waiter
 from otpy.runtime.arguments import check_seconds
 from otpy.runtime.body import reason_of
 from otpy.terms.errors import ApplicationError, BadArgument
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_mapping, is_tuple
 
 Type = Literal["temporary", "transient", "permanent"]
 TYPES = ("temporary", "transient", "permanent")

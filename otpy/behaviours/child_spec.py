@@ -1,11 +1,11 @@
 """Child specifications: what a supervisor must know of a child."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from otpy.terms.errors import BadChildSpec
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_mapping, is_tuple
 
 RESTARTS = ("permanent", "transient", "temporary")
 TYPES = ("worker", "supervisor")
@@ -97,17 +97,16 @@ def child_spec(child: Any, **overrides: Any) -> ChildSpec:
 def _made(child: Any) -> ChildSpec:
     if isinstance(child, ChildSpec):
         return child
-    if isinstance(child, Mapping):
-        given = cast("Mapping[str, Any]", child)
-        for key in given:
+    if is_mapping(child):
+        for key in child:
             if key not in _KEYS:
                 raise _unknown_key(key)
         for key in ("id", "start"):
-            if key not in given:
+            if key not in child:
                 raise BadChildSpec(
-                    f"missing_{key}", f"the child spec {dict(given)!r} has no {key!r}"
+                    f"missing_{key}", f"the child spec {dict(child)!r} has no {key!r}"
                 )
-        return ChildSpec(**given)
+        return ChildSpec(**child)
     module, arg = child if is_tuple(child) and len(child) == 2 else (child, None)
     make = getattr(module, "child_spec", None)
     if not isinstance(module, type) or make is None:

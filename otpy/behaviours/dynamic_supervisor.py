@@ -37,6 +37,7 @@ from otpy.terms.messages import Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import SHUTDOWN, is_shutdown
+from otpy.terms.values import is_whole
 
 ID = "undefined"  # of every child, in rows and reports, as in Elixir
 
@@ -68,9 +69,7 @@ def init(
     if strategy != "one_for_one":
         raise wrong_flag("invalid_strategy", strategy, "the strategy one_for_one")
     check_intensity(max_restarts, max_seconds)
-    if max_children is not None and (
-        isinstance(max_children, bool) or not isinstance(max_children, int) or max_children < 0
-    ):
+    if max_children is not None and not is_whole(max_children, 0):
         raise wrong_flag(
             "invalid_max_children", max_children, "max_children, an int of at least 0, or None"
         )

@@ -26,7 +26,7 @@ from otpy.runtime.names import where
 from otpy.terms.errors import BadArgument, CallExit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_tuple, is_whole
 
 Name = str | type | Global | Via
 WithArguments = Callable[[list[Any], int], Any]
@@ -157,7 +157,7 @@ def plan(
         raise BadArgument(f"name={name!r}; expected a str, a class, Global(...) or Via(...)")
     if count is None:
         count = _cpus()
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    if not is_whole(count, 1):
         raise BadArgument(f"partitions={count!r}; expected an int of at least 1, or None")
     if with_arguments is not None and not callable(with_arguments):
         raise BadArgument(
@@ -238,7 +238,7 @@ def partitions(name: Name) -> int:
 
 def check_size(wanted: Any) -> int:
     """Raise ``BadArgument`` unless it is a number of partitions to resize to."""
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 0:
+    if not is_whole(wanted, 0):
         raise BadArgument(f"resize to {wanted!r} partitions; expected an int of at least 0")
     return wanted
 

@@ -29,7 +29,8 @@ from otpy.terms.errors import (
 )
 from otpy.terms.messages import Down, Exit
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NORMAL, is_tuple
+from otpy.terms.reasons import NORMAL
+from otpy.terms.values import is_tuple
 
 MISSING = object()
 Guards = Sequence[Callable[[Any], Any]]

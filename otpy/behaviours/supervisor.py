@@ -38,7 +38,8 @@ from otpy.terms.errors import (
 from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown, is_tuple
+from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
+from otpy.terms.values import is_tuple
 
 
 class Supervisor(GenServer[Restarts], kernel=True):

@@ -10,7 +10,7 @@ from otpy.behaviours.gen_server import stop, system
 from otpy.runtime._current import waiter
 from otpy.runtime.process import Dest
 from otpy.terms.errors import BadArgument
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_tuple
 
 
 def get_state(server: Dest, timeout: float | None = 5.0) -> Any:

@@ -26,6 +26,7 @@ from otpy.runtime import process
 from otpy.runtime._current import check_may_wait, current
 from otpy.terms.errors import BadArgument, CallExit
 from otpy.terms.names import At
+from otpy.terms.values import is_hashable
 
 LockId = tuple[Any, Any]
 T = TypeVar("T")
@@ -123,10 +124,8 @@ def _checked_lock(lock: Any, nodes: Any) -> LockId:
             checked: LockId = (resource, requester)
         case _:
             raise BadArgument(f"lock {lock!r}; expected (resource, requester)")
-    try:
-        hash(checked[0])
-    except TypeError:
-        raise BadArgument(f"resource {checked[0]!r}; expected a hashable value") from None
+    if not is_hashable(checked[0]):
+        raise BadArgument(f"resource {checked[0]!r}; expected a hashable value")
     if nodes is not None:
         names: list[Any] = [*nodes] if isinstance(nodes, (list, tuple)) else [None]
         if not all(isinstance(name, str) for name in names):

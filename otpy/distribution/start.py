@@ -12,6 +12,7 @@ from otpy.distribution.mesh import Mesh
 from otpy.distribution.transport import Handler, Transport
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, NodeError
+from otpy.terms.values import is_whole
 
 MAX_PORT = 65535
 MAX_TICK = 3600.0  # seconds
@@ -59,7 +60,7 @@ def start_mesh(
 def _check(host: object, port: object, cookie: object, tick: object) -> None:
     if host is not None and not (isinstance(host, str) and host):
         raise BadArgument(f"host={host!r}; expected an address or a name of this machine")
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= MAX_PORT:
+    if not is_whole(port, 0) or port > MAX_PORT:
         raise BadArgument(f"port={port!r}; expected an int from 0 to {MAX_PORT}")
     if cookie is not None and not (isinstance(cookie, str) and cookie):
         raise BadArgument(f"the cookie is {_kind(cookie)}; expected a str that is not empty")

@@ -20,6 +20,7 @@
 from typing import Any, NamedTuple
 
 from otpy.terms.pid import Pid
+from otpy.terms.values import is_hashable
 
 
 class Wanted(NamedTuple):
@@ -43,7 +44,7 @@ class Claim(NamedTuple):
 def read(message: Any) -> tuple[Any, ...] | None:
     """A message with its parts checked; None if it is not one of ours."""
     match message:
-        case ("own" | "ask" | "claim" as kind, request, parts) if _hashable(request):
+        case ("own" | "ask" | "claim" as kind, request, parts) if is_hashable(request):
             wanted = _wanted(parts)
             return (kind, request, wanted) if wanted is not None else None
         case ("sync", claims):
@@ -51,13 +52,13 @@ def read(message: Any) -> tuple[Any, ...] | None:
             return "sync", [claim for claim in checked if claim is not None]
         case ("owned" | "grant" | "said" as kind, request, bool(ok), others):
             pids = _pids(others)
-            return (kind, request, ok, pids) if pids is not None and _hashable(request) else None
+            return (kind, request, ok, pids) if pids is not None and is_hashable(request) else None
         case ("done", name, request):
-            return ("done", name, request) if _hashable((name, request)) else None
+            return ("done", name, request) if is_hashable((name, request)) else None
         case ("free" | "resolved" as kind, name, Pid() as pid):
-            return (kind, name, pid) if _hashable(name) else None
+            return (kind, name, pid) if is_hashable(name) else None
         case ("gone", name, Pid() as pid, reason):
-            return ("gone", name, pid, reason) if _hashable(name) else None
+            return ("gone", name, pid, reason) if is_hashable(name) else None
         case _:
             return None
 
@@ -75,7 +76,7 @@ def _wanted(parts: Any) -> Wanted | None:
     match parts:
         case (name, Pid() as pid, str(resolver), bool(force), dead):
             pids = _pids(dead)
-            if pids is not None and _hashable(name):
+            if pids is not None and is_hashable(name):
                 return Wanted(name, pid, resolver, force, pids)
         case _:
             pass
@@ -84,15 +85,7 @@ def _wanted(parts: Any) -> Wanted | None:
 
 def _claim(claim: Any) -> Claim | None:
     match claim:
-        case (name, Pid() as pid, str(resolver)) if _hashable(name):
+        case (name, Pid() as pid, str(resolver)) if is_hashable(name):
             return Claim(name, pid, resolver)
         case _:
             return None
-
-
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True

@@ -6,14 +6,14 @@ partition; so 1, 1.0 and True do.
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any, TypeGuard
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
 from otpy.terms.errors import BadArgument
 from otpy.terms.names import local_key
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_frozenset, is_tuple
 
 EXPECTED = (
     "None, a bool, an int, a float, str, bytes, a pid, a class, an enum's member, or a tuple, "
@@ -65,7 +65,7 @@ def _write_parts(key: object, parts: list[bytes]) -> None:
     if is_tuple(key):
         items: list[Any] = list(key)
         kind = b"t"
-    elif _is_frozenset(key):
+    elif is_frozenset(key):
         found = sorted(map(stable_bytes, key))
         _sized(b"S", b"".join(found), parts)
         return
@@ -83,10 +83,6 @@ def _write_parts(key: object, parts: list[bytes]) -> None:
     parts.append(kind + str(len(items)).encode() + b":")
     for item in items:
         _write(item, parts)
-
-
-def _is_frozenset(value: object) -> TypeGuard[frozenset[Any]]:
-    return isinstance(value, frozenset)
 
 
 def _sized(kind: bytes, data: bytes, parts: list[bytes]) -> None:

@@ -9,11 +9,11 @@ different types are not equal: Elixir's ``===``.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Number
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_frozenset, is_hashable, is_tuple
 
 PLAIN = frozenset((str, int, bytes, type(None), Pid, Ref))  # equal only to their like
 Bound = dict[str, Any]
@@ -59,10 +59,6 @@ class Exact:
         return f"Exact({self.key!r})"
 
 
-def _is_frozenset(value: object) -> TypeGuard[frozenset[Any]]:
-    return isinstance(value, frozenset)
-
-
 def exact(key: Any) -> Any:
     """What a key is kept under. Raises ``BadArgument`` for a value that has no hash.
 
@@ -75,15 +71,13 @@ def exact(key: Any) -> Any:
         parts = tuple(map(exact, key))
         same = all(part is given for part, given in zip(parts, key, strict=True))
         return key if same else Exact(key, (tuple, parts))
-    if _is_frozenset(key):
+    if is_frozenset(key):
         return Exact(key, (frozenset, frozenset(map(exact, key))))
     if isinstance(key, Number):
         return Exact(key, (type(key), key))
-    try:
-        hash(key)
-    except TypeError:
+    if not is_hashable(key):
         kind = type(key).__name__
-        raise BadArgument(f"{key!r} is a {kind}; expected a key that can be hashed") from None
+        raise BadArgument(f"{key!r} is a {kind}; expected a key that can be hashed")
     return key
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import NORMAL, is_shutdown, is_tuple
+from otpy.terms.reasons import NORMAL, is_shutdown
+from otpy.terms.values import is_tuple
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 Restart = Literal["permanent", "transient", "temporary"]

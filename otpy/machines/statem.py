@@ -24,7 +24,7 @@ the last counts. A time-out that is cancelled or set anew never comes, even if i
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, cast
 
@@ -63,6 +63,7 @@ from otpy.machines.statem_types import (
 )
 from otpy.terms.calls import From
 from otpy.terms.unset import UNSET
+from otpy.terms.values import is_hashable, is_seconds
 
 NEVER = float("inf")
 SETS = (SetStateTimeout, SetEventTimeout, SetTimeout)
@@ -400,9 +401,7 @@ def _is_reply(action: Any) -> bool:
 
 
 def _is_time(seconds: Any) -> bool:
-    if seconds is None:
-        return True
-    return isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds >= 0
+    return seconds is None or is_seconds(seconds)
 
 
 def _type_of(action: Any) -> TimeoutType | None:
@@ -411,14 +410,4 @@ def _type_of(action: Any) -> TimeoutType | None:
         return STATE_TIMEOUT
     if isinstance(action, ABOUT_EVENTS):
         return EVENT_TIMEOUT
-    return NamedTimeout(action.name) if _is_hashable(action.name) else None
-
-
-def _is_hashable(name: Any) -> bool:
-    if not isinstance(name, Hashable):
-        return False
-    try:
-        hash(name)
-    except TypeError:  # a tuple with a list in it
-        return False
-    return True
+    return NamedTimeout(action.name) if is_hashable(action.name) else None

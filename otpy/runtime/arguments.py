@@ -2,11 +2,12 @@
 
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
+from otpy.terms.values import is_seconds
 
 
 def check_seconds(what: str, value: object) -> None:
     """Raise ``BadArgument`` unless ``value`` is a number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+    if not is_seconds(value):
         raise BadArgument(f"{what}={value!r}; expected seconds, a number of at least 0")
 
 

@@ -13,7 +13,7 @@ from otpy.runtime.record import ANY, Process
 from otpy.runtime.times import check_instant
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Ref
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_tuple
 
 if TYPE_CHECKING:
     from otpy.runtime.tasks import TaskProcess

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from otpy.terms.errors import NotAName
-from otpy.terms.reasons import is_tuple
+from otpy.terms.values import is_tuple
 
 MAX_NAME = 255
 EXPECTED = "a str of 1 to 255 characters or a module-level class"

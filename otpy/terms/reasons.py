@@ -8,6 +8,8 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
+from otpy.terms.values import is_tuple
+
 NORMAL: Final = "normal"
 SHUTDOWN: Final = "shutdown"
 KILL: Final = "kill"
@@ -48,11 +50,6 @@ class Crash:
         module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
         text = "".join(traceback.format_exception(error))
         return cls(f"{module}{kind.__qualname__}", str(error), text)
-
-
-def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
-    """``isinstance(value, tuple)``, where a type checker must know that items may be anything."""
-    return isinstance(value, tuple)
 
 
 def is_shutdown(reason: object) -> bool:

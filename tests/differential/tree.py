@@ -10,7 +10,8 @@ from otpy.terms.errors import (
 )
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import Crash, is_tuple
+from otpy.terms.reasons import Crash
+from otpy.terms.values import is_tuple
 
 Entry = list[str]
 

@@ -1,0 +1,38 @@
+"""What a value is, where ``isinstance`` alone says too little to a type checker or to a caller."""
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+
+def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
+    """``isinstance(value, tuple)``, where a type checker must know that items may be anything."""
+    return isinstance(value, tuple)
+
+
+def is_frozenset(value: object) -> TypeGuard[frozenset[Any]]:
+    """``isinstance(value, frozenset)``, likewise."""
+    return isinstance(value, frozenset)
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """``isinstance(value, Mapping)``, likewise."""
+    return isinstance(value, Mapping)
+
+
+def is_whole(value: object, least: int) -> TypeGuard[int]:
+    """Whether it is an int of at least ``least``; a bool is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_seconds(value: object) -> TypeGuard[float]:
+    """Whether it is a number of at least 0; neither a bool nor a NaN is one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+
+
+def is_hashable(value: object) -> bool:
+    """Whether it has a hash; a tuple with a list in it has none."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
