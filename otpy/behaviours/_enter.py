@@ -6,7 +6,7 @@ from otpy.behaviours._code_change import made
 from otpy.behaviours._loop import Loop
 from otpy.behaviours.results import UNSET
 from otpy.runtime._current import waiter
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime.arguments import check_timeout
 from otpy.runtime.names import where
 from otpy.runtime.record import Process
 from otpy.terms.errors import BadArgument, ProcessExit
@@ -51,8 +51,7 @@ def entered(me: Process, module: Any, state: Any, name: Any, timeout: float | No
     wanted: Any = module  # checked, a class loses the type of its servers' state
     if not (isinstance(module, type) and issubclass(module, GenServer)):
         raise BadArgument(f"enter_loop({module!r}): expected a GenServer class")
-    if timeout is not None:
-        check_seconds("timeout", timeout)
+    check_timeout(timeout)
     _check_name(me, name)
     server = made(wanted)
     loop = Loop(server, None, _parent(me), None, name)

@@ -34,7 +34,7 @@ from otpy.runtime.record import Process, failed_call
 from otpy.runtime.scheduler import GreenProcess, TimedOut
 from otpy.terms.errors import NotSendable, ProcessExit
 from otpy.terms.messages import Exit, Timeout
-from otpy.terms.pid import Pid, Ref
+from otpy.terms.pid import Pid
 from otpy.terms.reasons import NORMAL, is_shutdown
 from otpy.terms.signals import ReplySignal
 from otpy.terms.values import is_seconds
@@ -57,8 +57,7 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     elif isinstance(caller, LockedProcess) and caller.direct and isinstance(me, LockedProcess):
         reply_from(me, caller, from_.tag, ok, value)
     elif caller is not None or pid.node != node.name:
-        ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
-        node.send_signal(me, ReplySignal(pid, ref, ok, value))
+        node.send_signal(me, ReplySignal(pid, from_.ref, ok, value))
 
 
 def _waits(result: "Ok[Any] | Reply[Any] | NoReply[Any]") -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from otpy.behaviours._reqids import Asked, RequestId, RequestIds
-from otpy.runtime.arguments import check_function
+from otpy.runtime.arguments import check_function, checked_node
 from otpy.runtime.body import reason_of
 from otpy.runtime.process import demonitor
 from otpy.runtime.record import Process, SpawnRequest
@@ -74,7 +74,7 @@ def ask(
 ) -> RequestId[Any]:
     """Ask for the process. Raises ``BadArgument`` and ``NotSendable``, and nothing is left."""
     check_function("ask", fn)
-    checked(node)
+    checked_node(node)
     token = me.node.new_ref()
     body: Callable[..., Any] = run_later if inspect.iscoroutinefunction(fn) else run
     ref = spawn_request(
@@ -148,7 +148,7 @@ class MultiCall:
         pending = RequestIds()
         seen = len(me.mailbox)
         for name in nodes:
-            checked(name)
+            checked_node(name)
         try:
             for name in nodes:
                 request = ask(me, name, fn, args, green)
@@ -177,13 +177,6 @@ class MultiCall:
     def result(self) -> list[Outcome]:
         """The outcomes in the nodes' order."""
         return [self.outcomes.get(request.ref, ("error", TIMEOUT)) for request in self.requests]
-
-
-def checked(node: object) -> str:
-    """``node`` if it can be a node's name; raises ``BadArgument``."""
-    if not isinstance(node, str) or node.count("@") != 1:
-        raise BadArgument(f"node={node!r}; expected 'name@host'")
-    return node
 
 
 def shown(asked: Asked, message: Any) -> Any:

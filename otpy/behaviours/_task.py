@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 from otpy.behaviours.child_spec import ChildSpec
 from otpy.runtime import process
 from otpy.runtime._current import current
+from otpy.runtime.arguments import check_function
 from otpy.runtime.body import reason_of
 from otpy.runtime.record import ANY, Alias, Monitor, Process
 from otpy.runtime.reports import details, facts, function_name, shown_reason
-from otpy.runtime.spawning import launch
+from otpy.runtime.spawning import kind_of, launch
 from otpy.terms.errors import BadArgument, ProcessExit, ReceiveTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid, Ref
@@ -96,12 +97,6 @@ def check_options(cls: type, options: dict[str, Any]) -> None:
             )
 
 
-def check_function(what: str, fn: object) -> None:
-    """Raise ``BadArgument`` unless ``fn`` can be called."""
-    if not callable(fn):
-        raise BadArgument(f"{what}({fn!r}): expected a function")
-
-
 def own(task: Task[Any], me: Process) -> None:
     """Raise ``BadArgument`` unless it is a task and ``me`` its owner."""
     if not isinstance(task, Task):
@@ -142,7 +137,7 @@ class Body:
 
     def kind(self, green: bool) -> str:
         """How its process runs."""
-        return "async" if self.is_async else "green" if green else "thread"
+        return kind_of(self.__wrapped__, green)
 
     def __call__(self) -> Any:
         """Sync functions run here; of an async one this gives the coroutine to await."""

@@ -19,13 +19,13 @@ from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 from otpy.behaviours import gen_server
-from otpy.behaviours._task import Origin, Task, check_function, end, origin, start_async
+from otpy.behaviours._task import Origin, Task, end, origin, start_async
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Done, Exited, NoReply, Ok, Stop
 from otpy.machines.task_stream import Window
 from otpy.runtime import process
 from otpy.runtime._current import current, current_or_none, may_wait, waiter
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime.arguments import check_function, check_timeout
 from otpy.runtime.mail import Cast, From
 from otpy.runtime.record import Process
 from otpy.runtime.spawning import kind_of
@@ -84,8 +84,7 @@ def options(
     most = max_concurrency if max_concurrency is not None else os.cpu_count() or 1
     if not is_whole(most, 1):
         raise BadArgument(f"max_concurrency={most!r}; expected a whole number of at least 1")
-    if timeout is not None:
-        check_seconds("timeout", timeout)
+    check_timeout(timeout)
     if on_timeout not in ("exit", "kill_task"):
         raise BadArgument(f"on_timeout={on_timeout!r}; expected 'exit' or 'kill_task'")
     for name, value in (("ordered", ordered), ("zip_input_on_exit", zip_input_on_exit)):

@@ -12,7 +12,7 @@ from otpy.behaviours._task import Task, end, own
 from otpy.behaviours.results import Done, Exited
 from otpy.runtime import process
 from otpy.runtime._current import current
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime.arguments import check_timeout
 from otpy.terms.errors import BadArgument, CallExit, CallTimeout, ReceiveTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Ref
@@ -75,15 +75,10 @@ def _why(down: Down) -> Any:
     return ("nodedown", down.pid.node) if down.reason == NOCONNECTION else down.reason
 
 
-def _check_timeout(timeout: object) -> None:
-    if timeout is not None:
-        check_seconds("timeout", timeout)
-
-
 def await_(task: Task[T], timeout: float | None) -> Steps[T]:
     """``Task.await``."""
     own(task, current())
-    _check_timeout(timeout)
+    check_timeout(timeout)
     request = ("task", "await_", (task, timeout))
     got = yield Wanted(_of(task.ref), timeout)
     if got is NOTHING:
@@ -113,7 +108,7 @@ def _clock() -> Callable[[], float]:
 def await_many(tasks: Iterable[Task[T]], timeout: float | None) -> Steps[list[T]]:
     """``Task.await_many``."""
     given = _checked(tasks)
-    _check_timeout(timeout)
+    check_timeout(timeout)
     request = ("task", "await_many", (given, timeout))
     now = _clock()
     deadline = None if timeout is None else now() + timeout
@@ -151,7 +146,7 @@ def _in_mailbox(ref: Ref) -> Any:
 def yield_(task: Task[T], timeout: float | None) -> Steps[Done[T] | Exited | None]:
     """``Task.yield``."""
     own(task, current())
-    _check_timeout(timeout)
+    check_timeout(timeout)
     got = yield Wanted(_of(task.ref), timeout)
     if got is NOTHING:
         return None
@@ -176,7 +171,7 @@ def yield_many(
 ) -> Steps[list[tuple[Task[T], Done[T] | Exited | None]]]:
     """``Task.yield_many``."""
     given = _checked(tasks)
-    _check_timeout(timeout)
+    check_timeout(timeout)
     if limit is not None and not is_whole(limit, 1):
         raise BadArgument(f"limit={limit!r}; expected a whole number of at least 1, or None")
     if on_timeout not in ON_TIMEOUT:
@@ -207,7 +202,7 @@ def shutdown(
     own(task, current())
     brutal = timeout == "brutal_kill"
     patience = None if timeout == "brutal_kill" else timeout
-    _check_timeout(patience)
+    check_timeout(patience)
     if task.pid is None:
         raise BadArgument(f"task {task!r} does not have an associated task process")
     watch = process.monitor(task.pid)

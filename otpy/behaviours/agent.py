@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from otpy.behaviours import gen_server
-from otpy.behaviours._task import check_function, check_options
+from otpy.behaviours._task import check_options
 from otpy.behaviours.child_spec import ChildSpec
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import NoReply, Ok, Reply, Stop
 from otpy.runtime._current import waiter
+from otpy.runtime.arguments import check_function
 from otpy.runtime.process import Dest
 from otpy.runtime.reports import function_name
 from otpy.terms.errors import BadArgument

@@ -34,7 +34,7 @@ from otpy.behaviours._app_spec import (
 from otpy.behaviours._app_tables import Tables, tables
 from otpy.machines.start_order import Circular, Missing, Needs, start_order
 from otpy.runtime._current import waiter
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime.arguments import check_timeout
 from otpy.runtime.body import reason_of
 from otpy.terms.errors import ApplicationError, BadArgument
 from otpy.terms.values import is_mapping, is_tuple
@@ -210,8 +210,7 @@ def stop(app: str, timeout: float | None = None) -> None:
     ``ApplicationError(("not_started", name))``. ``Application.stop/1``.
     """
     check_name(app)
-    if timeout is not None:
-        check_seconds("timeout", timeout)
+    check_timeout(timeout)
     waiter("application.stop")
     _ask(app, "was not stopped", "stop", app, timeout)
 

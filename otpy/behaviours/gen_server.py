@@ -31,7 +31,7 @@ from otpy.behaviours._requests import (
 from otpy.behaviours._start import TIMED_OUT, await_reply, start_and_wait
 from otpy.behaviours.results import CallResult, InitResult, Next, Ok
 from otpy.runtime._current import HERE, current, waiter
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime.arguments import check_timeout
 from otpy.runtime.locked import LockedProcess, put_from
 from otpy.runtime.mail import Call, Cast, From
 from otpy.runtime.names import where
@@ -180,12 +180,6 @@ def check_module(module: object) -> None:
         raise BadArgument(f"{module!r} is not a GenServer class")
 
 
-def check_timeout(timeout: object) -> None:
-    """Raise ``BadArgument`` unless it is None or a number of seconds."""
-    if timeout is not None:
-        check_seconds("timeout", timeout)
-
-
 # Calls.
 
 
@@ -226,10 +220,8 @@ def call(server: Dest, request: Any, timeout: float | None = 5.0) -> Any:
         if not put_from(me, target, Call(From(me.pid, tag, target.pid), request)):
             raise call_exit("noproc", server, request, timeout)
     else:
-        made = me.pid
         me.call_to = (tag, pid)
-        ref = Ref(made.started, made.node, made.bits, tag, made.number)
-        node.send_signal(me, CallSignal(made, pid, ref, "call", request))
+        node.send_signal(me, CallSignal(me.pid, pid, me.pid.request(tag), "call", request))
     deadline = None if timeout is None else node.clock.now() + timeout
     while me.reply is None:
         me.park(REPLY, deadline)
@@ -248,9 +240,7 @@ def give_up(me: Process, dest: Pid | At, tag: int) -> None:
     """Nobody waits for the answer any more; the server forgets who asked."""
     with me.owned:
         me.call_tag = 0
-    made = me.pid
-    ref = Ref(made.started, made.node, made.bits, tag, made.number)
-    me.node.send_signal(me, CancelCallSignal(made, dest, ref))
+    me.node.send_signal(me, CancelCallSignal(me.pid, dest, me.pid.request(tag)))
 
 
 def call_exit(reason: Any, server: Any, request: Any, timeout: float | None) -> CallExit:
@@ -278,13 +268,7 @@ def system(server: Dest, kind: str, request: Any = None, timeout: float | None =
     pid = resolve(me, server, request, timeout) if type(server) is not Pid else server
     if pid == me.pid:
         raise CallExit("calling_self", ("sys", kind, (server, request)))
-    made = me.pid
-    tag = next(me.node.numbers)
-    me.reply = NO_REPLY
-    me.call_tag = tag
-    me.call_to = (tag, pid)
-    ref = Ref(made.started, made.node, made.bits, tag, made.number)
-    me.node.send_signal(me, CallSignal(made, pid, ref, kind, request))
+    tag = me.ask(pid, kind, request)
     ok, value = await_reply(me, timeout, lambda: give_up(me, pid, tag))
     if ok:
         return value
@@ -343,9 +327,7 @@ def reply(from_: From, value: Any) -> None:
             me.deferred.pop(from_.tag, None)
         return
     answer(me, from_, True, value)
-    made = from_.pid
-    ref = Ref(made.started, made.node, made.bits, from_.tag, made.number)
-    me.node.send_signal(me, CancelCallSignal(made, from_.server, ref))
+    me.node.send_signal(me, CancelCallSignal(from_.pid, from_.server, from_.ref))
 
 
 def stop(server: Dest, reason: Any = NORMAL, timeout: float | None = None) -> None:

@@ -20,6 +20,7 @@ from otpy.behaviours._task_waits import OnTimeout, run
 from otpy.behaviours.child_spec import ChildSpec
 from otpy.behaviours.results import Done, Exited
 from otpy.runtime._current import current, waiter
+from otpy.runtime.arguments import check_function
 from otpy.terms.pid import Pid
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ def async_(fn: Callable[..., Any], *args: Any, green: bool = False) -> Task[Any]
     If it fails, the caller ends with its reason unless it traps exits.
     Raises ``BadArgument`` if ``fn`` is no function.
     """
-    _task.check_function("task.async_", fn)
+    check_function("task.async_", fn)
     me = current()
     return _task.start_async(me, fn, args, green, _task.origin(me))
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, TypeVar, cast, overload
 
 from otpy.behaviours import _task, dynamic_supervisor
-from otpy.behaviours._task import Origin, Task, adopt, check_function, origin
+from otpy.behaviours._task import Origin, Task, adopt, origin
 from otpy.behaviours._task_stream import Begin, OnTaskTimeout, Stream, options
 from otpy.behaviours.child_spec import ChildSpec
 from otpy.behaviours.dynamic_supervisor import DynamicSupervisor, Flags
 from otpy.runtime._current import waiter
+from otpy.runtime.arguments import check_function
 from otpy.runtime.process import Dest
 from otpy.runtime.record import Process
 from otpy.terms.errors import BadArgument, ChildError

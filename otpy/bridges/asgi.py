@@ -26,9 +26,10 @@ from otpy.behaviours import supervisor as plain
 from otpy.bridges.aio import _task, supervisor
 from otpy.runtime import process
 from otpy.runtime._default import set_default_node
+from otpy.runtime.arguments import check_seconds
 from otpy.runtime.node import Node
 from otpy.runtime.reports import shown_reason
-from otpy.terms.errors import BadArgument, CallTimeout
+from otpy.terms.errors import CallTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import SHUTDOWN
@@ -65,8 +66,7 @@ async def running(
     with the node and logged. ``on_end(reason)`` is called when the tree ends by itself, as OTP
     ends the node of a permanent application. Raises what ``supervisor.start_link`` raises.
     """
-    if isinstance(shutdown, bool) or not isinstance(shutdown, (int, float)) or not shutdown >= 0:
-        raise BadArgument(f"shutdown={shutdown!r}; expected seconds, a number of at least 0")
+    check_seconds("shutdown", shutdown)
     home = Node() if node is None else node
     home.outer_loop = home.outer_loop or asyncio.get_running_loop()
     home.start()

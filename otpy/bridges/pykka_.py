@@ -31,7 +31,7 @@ from otpy.runtime.mail import From
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, ProcessExit
 from otpy.terms.messages import Exit
-from otpy.terms.pid import Pid, Ref
+from otpy.terms.pid import Pid
 from otpy.terms.reasons import NORMAL, Crash, is_shutdown
 from otpy.terms.signals import CancelCallSignal, ReplySignal
 
@@ -159,10 +159,8 @@ class CallReply(pykka.Future[Any]):
 
     def _answer(self, ok: bool, value: Any) -> None:
         node, from_ = self.attended.node, self.from_
-        made = from_.pid
-        ref = Ref(made.started, made.node, made.bits, from_.tag, made.number)
-        node.signal(ReplySignal(made, ref, ok, value))
-        node.signal(CancelCallSignal(made, from_.server, ref))
+        node.signal(ReplySignal(from_.pid, from_.ref, ok, value))
+        node.signal(CancelCallSignal(from_.pid, from_.server, from_.ref))
 
 
 class Attendant(GenServer[Attended], kernel=True):

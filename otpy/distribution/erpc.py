@@ -19,7 +19,6 @@ from otpy.behaviours._remote import (
     MultiCall,
     Outcome,
     ask,
-    checked,
     forget,
     run,
     run_later,
@@ -36,7 +35,7 @@ from otpy.behaviours._reqids import (
     reqids_to_list,
 )
 from otpy.runtime._current import current, waiter
-from otpy.runtime.arguments import check_function
+from otpy.runtime.arguments import check_function, checked_node
 from otpy.runtime.awaiting import Within, await_answer, deadline_of
 from otpy.runtime.spawning import kind_of, spawn_request
 
@@ -73,7 +72,7 @@ def cast(node: str, fn: Callable[..., Any], *args: Any, green: bool = False) -> 
     check_function("cast", fn)
     token = current().node.new_ref()
     body = run_later if kind_of(fn, green) == "async" else run
-    spawn_request(body, token, fn, args, node=checked(node), green=green, reply="no")
+    spawn_request(body, token, fn, args, node=checked_node(node), green=green, reply="no")
 
 
 def multicall(
@@ -100,7 +99,7 @@ def multicall(
 def multicast(nodes: list[str], fn: Callable[..., Any], *args: Any, green: bool = False) -> None:
     """``cast`` to each node: ``erpc:multicast/2,4``."""
     for node in nodes:
-        checked(node)
+        checked_node(node)
     for node in nodes:
         cast(node, fn, *args, green=green)
 

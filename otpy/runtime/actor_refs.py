@@ -20,7 +20,7 @@ from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import REPLY, Internal, Monitor, Process
 from otpy.runtime.tasks import TaskProcess
 from otpy.terms.errors import BadArgument, CallExit, WouldBlockLoop
-from otpy.terms.pid import Pid, Ref
+from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILLED, NOPROC, NORMAL, Crash
 from otpy.terms.signals import (
     CallSignal,
@@ -120,9 +120,7 @@ class Asker(LockedProcess):
     def call(self, pid: Pid, kind: str, request: Any) -> None:
         """Ask ``pid``; a process that ends first answers with its reason."""
         tag = self.call_tag = next(self.node.numbers)
-        made = self.pid
-        ref = Ref(made.started, made.node, made.bits, tag, made.number)
-        _signal(self.node, CallSignal(made, pid, ref, kind, request))
+        _signal(self.node, CallSignal(self.pid, pid, self.pid.request(tag), kind, request))
 
     def watch(self, pid: Pid) -> None:
         """Wait for the end of ``pid``."""
@@ -188,7 +186,7 @@ class Answer(pykka.ThreadingFuture[Any]):
         tag = next(me.node.numbers)
         me.reply = None
         me.call_tag = tag
-        ref = Ref(me.pid.started, me.pid.node, me.pid.bits, tag, me.pid.number)
+        ref = me.pid.request(tag)
         self._when_settled(lambda: me.submit(ReplySignal(me.pid, ref, True, None)))
         while me.reply is None and (deadline is None or clock.now() < deadline):
             me.park(REPLY, deadline)

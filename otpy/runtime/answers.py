@@ -6,7 +6,7 @@ import msgspec
 
 from otpy.runtime.mail import From
 from otpy.terms.names import At
-from otpy.terms.pid import Pid, Ref
+from otpy.terms.pid import Pid
 from otpy.terms.reasons import NOCONNECTION, NOPROC
 from otpy.terms.signals import (
     CallSignal,
@@ -25,9 +25,7 @@ from otpy.terms.signals import (
 
 def failed_call(from_: From, reason: Any, dead: Pid) -> ReplySignal:
     """The answer that makes a waiting caller raise ``CallExit(reason)``: ``dead`` has ended."""
-    pid = from_.pid
-    ref = Ref(pid.started, pid.node, pid.bits, from_.tag, pid.number)
-    return ReplySignal(pid, ref, False, reason, dead)
+    return ReplySignal(from_.pid, from_.ref, False, reason, dead)
 
 
 def absent(signal: Any, reason: Any) -> list[Signal] | None:

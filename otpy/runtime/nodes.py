@@ -24,7 +24,6 @@ from otpy.terms.messages import SpawnReply
 from otpy.terms.names import NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NOPROC
-from otpy.terms.signals import CallSignal
 
 LOG = logging.getLogger("otpy.process")
 Which = Literal["visible", "hidden", "connected", "this", "known"]
@@ -108,12 +107,8 @@ def asks(me: Process, name: str) -> bool:
 
 def begin_ping(me: Process, name: str) -> None:
     """Call a name that nobody has: that nobody has it is the sign of life."""
-    node = me.node
-    pid, tag = me.pid, next(node.numbers)
-    dest = At(f"ping {tag} of {pid.started}.{pid.bits}.{pid.number}", name)
-    me.call_tag, me.call_to = tag, (tag, dest)
-    ref = Ref(pid.started, pid.node, pid.bits, tag, pid.number)
-    node.send_signal(me, CallSignal(pid, dest, ref, "call", None))
+    pid, number = me.pid, next(me.node.numbers)
+    me.ask(At(f"ping {number} of {pid.started}.{pid.bits}.{pid.number}", name), "call", None)
 
 
 def answered(me: Process, name: str) -> Literal["pong", "pang"]:

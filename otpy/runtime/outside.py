@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from otpy.runtime._current import waiter
 from otpy.runtime.record import NO_REPLY, REPLY, Process
-from otpy.terms.pid import Ref
 from otpy.terms.signals import ReplySignal
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def start_outside(me: Process, begin: Begin[T]) -> None:
     tag = next(me.node.numbers)
     me.reply = NO_REPLY
     me.call_tag = tag
-    ref = Ref(me.pid.started, me.pid.node, me.pid.bits, tag, me.pid.number)
+    ref = me.pid.request(tag)
 
     def done(result: Callable[[], T]) -> None:
         try:

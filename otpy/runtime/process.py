@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from otpy.runtime._current import current, waiter
 from otpy.runtime.actor_refs import actor_ref
-from otpy.runtime.arguments import check_seconds, checked_pid
+from otpy.runtime.arguments import check_seconds, check_timeout, checked_pid
 from otpy.runtime.dictionary import delete, get, get_keys, put
 from otpy.runtime.info import alive, info, list_
 from otpy.runtime.names import register, registered, unregister, where, whereis
@@ -116,8 +116,7 @@ def receive(
     not match stay where they are, in order. Raises ``ReceiveTimeout``, and in a coroutine
     ``WouldBlockLoop`` unless ``timeout`` is 0.
     """
-    if timeout is not None:
-        check_seconds("timeout", timeout)
+    check_timeout(timeout)
     proc = current() if timeout == 0 else waiter("process.receive")
     deadline = None if timeout is None else proc.node.clock.now() + timeout
     seen = 0

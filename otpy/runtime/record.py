@@ -232,6 +232,15 @@ class Process:
         """Be a behaviour from here on, in the body: it handles what comes until it ends."""
         raise NotImplementedError
 
+    def ask(self, dest: Pid | At, kind: str, request: Any) -> int:
+        """Send a request, of a call or of ``sys``, whose answer comes into ``reply``; its tag."""
+        tag = self.call_tag = next(self.node.numbers)
+        self.reply = NO_REPLY
+        self.call_to = (tag, dest)
+        signal = CallSignal(self.pid, dest, self.pid.request(tag), kind, request)
+        self.node.send_signal(self, signal)
+        return tag
+
     # Transitions; all are called by the owner.
 
     def raise_dead(self) -> NoReturn:
@@ -391,21 +400,16 @@ class Process:
             if self.waiting:
                 self.wake()
         elif self.monitors:
-            ref = self.request_ref(tag)
+            ref = self.pid.request(tag)
             if type(self.monitors.get(ref)) is CallRequest:
                 del self.monitors[ref]
                 self.append(Response(ref, ok, value))
-
-    def request_ref(self, tag: int) -> Ref:
-        """The reference of this process's call of that number."""
-        made = self.pid
-        return Ref(made.started, made.node, made.bits, tag, made.number)
 
     def awaits(self, tag: int) -> bool:
         """Whether an answer to this process's call of that number is still wanted."""
         if self.call_tag == tag:
             return True
-        return self.monitors is not None and self.request_ref(tag) in self.monitors
+        return self.monitors is not None and self.pid.request(tag) in self.monitors
 
     def _on_cancel(self, signal: CancelCallSignal) -> Effects:
         if self.deferred is not None:

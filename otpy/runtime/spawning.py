@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from otpy.runtime._current import current
-from otpy.runtime.arguments import check_function
+from otpy.runtime.arguments import check_function, checked_node
 from otpy.runtime.record import Monitor, Process, Server, SpawnRequest
 from otpy.terms.errors import BadArgument, ProcessExit
-from otpy.terms.names import NODE_EXPECTED, At, is_node_name, local_key
+from otpy.terms.names import At, local_key
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import SpawnedSignal, SpawnSignal
 
@@ -137,9 +137,7 @@ def spawn_request(
     check_function("spawn_request", fn)
     me = current()
     here = me.node
-    place = node if node is not None else here.name
-    if not is_node_name(place):
-        raise BadArgument(f"node={place!r:.80}; expected {NODE_EXPECTED}")
+    place = checked_node(node) if node is not None else here.name
     if reply not in REPLIES:
         raise BadArgument(f"reply={reply!r}; expected one of {', '.join(REPLIES)}")
     ref = here.new_ref(me.pid.number)

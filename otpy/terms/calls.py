@@ -2,7 +2,7 @@
 
 import msgspec
 
-from otpy.terms.pid import Pid
+from otpy.terms.pid import Pid, Ref
 
 
 class From(msgspec.Struct, frozen=True, gc=False):
@@ -11,3 +11,8 @@ class From(msgspec.Struct, frozen=True, gc=False):
     pid: Pid
     tag: int
     server: Pid
+
+    @property
+    def ref(self) -> Ref:
+        """The reference of the call."""
+        return self.pid.request(self.tag)

@@ -38,6 +38,10 @@ class Pid(
         """The life of the node this process belongs to."""
         return Creation(self.started, self.node, self.bits)
 
+    def request(self, number: int) -> "Ref":
+        """The reference of this process's request of that number."""
+        return Ref(self.started, self.node, self.bits, number, self.number)
+
     def __repr__(self) -> str:
         return f"<{self.node}.{self.number}>"
 

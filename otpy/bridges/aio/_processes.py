@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from otpy.bridges.aio import _task
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime.arguments import check_seconds, check_timeout
 from otpy.runtime.outside import apart, outside_later
 from otpy.runtime.process import scan
 from otpy.runtime.record import ANY, REPLY
@@ -17,8 +17,7 @@ async def receive(
     *types: type, where: Callable[[Any], bool] | None = None, timeout: float | None = None
 ) -> Any:
     """``process.receive``. Raises ``ReceiveTimeout``."""
-    if timeout is not None:
-        check_seconds("timeout", timeout)
+    check_timeout(timeout)
     async with _task.process() as me:
         now = me.node.clock.now
         deadline = None if timeout is None else now() + timeout

@@ -13,13 +13,13 @@ from otpy.behaviours.gen_server import GenServer, Request
 from otpy.behaviours.results import UNSET
 from otpy.bridges.aio import _task
 from otpy.bridges.aio._processes import receive
+from otpy.runtime.arguments import check_timeout
 from otpy.runtime.awaiting import Within, await_answer_later, deadline_of
 from otpy.runtime.node import Node
 from otpy.runtime.process import Dest, unalias
 from otpy.runtime.tasks import TaskProcess
 from otpy.terms.errors import BadArgument, CallExit, CallTimeout
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.signals import CallSignal
 
 
 @overload
@@ -79,7 +79,7 @@ async def ask(
     called: tuple[str, str, tuple[Any, ...]],
 ) -> Any:
     """A request of that kind, "call" or one of the ``sys`` protocol; ``called`` is for errors."""
-    gen_server.check_timeout(timeout)
+    check_timeout(timeout)
     async with _task.process(node) as me:
         try:
             dest = gen_server.resolve(me, server, request, timeout)
@@ -87,13 +87,7 @@ async def ask(
             raise CallExit(nobody.reason, called) from None
         if dest == me.pid:
             raise CallExit("calling_self", called)
-        home, made = me.node, me.pid
-        tag = next(home.numbers)
-        me.reply = None
-        me.call_tag = tag
-        me.call_to = (tag, dest)
-        ref = Ref(made.started, made.node, made.bits, tag, made.number)
-        home.send_signal(me, CallSignal(made, dest, ref, kind, request))
+        tag = me.ask(dest, kind, request)
         ok, value = await _task.answer(me, timeout, (dest, tag))
         if ok:
             return value
@@ -154,7 +148,7 @@ async def _start(
     me: TaskProcess,
 ) -> tuple[Pid, Ref | None]:
     gen_server.check_module(module)
-    gen_server.check_timeout(timeout)
+    check_timeout(timeout)
     return await start_and_wait(me, how, Loop, module, arg, name, timeout)
 
 

@@ -16,6 +16,7 @@ from otpy.behaviours.results import Done, Exited
 from otpy.bridges.aio import _task as _process
 from otpy.bridges.aio._processes import receive
 from otpy.bridges.aio._task_stream import AsyncStream
+from otpy.runtime.arguments import check_function
 from otpy.runtime.node import Node
 from otpy.terms.errors import ReceiveTimeout
 
@@ -53,7 +54,7 @@ def async_(
     fn: Callable[..., Any], *args: Any, green: bool = False, node: Node | None = None
 ) -> Task[Any]:
     """Start ``fn(*args)`` as a task of this coroutine's process; to be awaited with ``await_``."""
-    _task.check_function("task.async_", fn)
+    check_function("task.async_", fn)
     me = _process.lasting(node)
     return _task.start_async(me, fn, args, green, _task.origin(me))
 
