@@ -8,6 +8,7 @@ from otpy.runtime._current import current
 from otpy.runtime.body import reason_of
 from otpy.terms.errors import AlreadyStarted, Ignored, ProcessExit, StartError
 from otpy.terms.pid import Pid
+from otpy.terms.reasons import is_shutdown
 from otpy.terms.values import is_tuple
 
 
@@ -73,6 +74,12 @@ def start(child: Child, extra: tuple[Any, ...] = ()) -> tuple[bool, Any]:
     if is_tuple(result) and len(result) == 2 and isinstance(result[0], Pid):
         return True, result
     return False, result
+
+
+def ended_badly(child: Child, reason: Any) -> bool:
+    """Whether a child's end is reported: it is neither orderly nor the loss of its name."""
+    orderly = is_shutdown(reason) and child.restart != "permanent"
+    return not orderly and not is_demotion(reason)
 
 
 def start_error(reason: Any) -> StartError:

@@ -1,12 +1,14 @@
 """A supervisor's children and flags, checked: what ``supervisor.init`` returns."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from otpy.behaviours.child_spec import ChildSpec, child_spec
+from otpy.behaviours.results import Ignore, Stop
 from otpy.terms.errors import BadChildSpec, BadFlags
 from otpy.terms.values import is_whole
 
+F = TypeVar("F")
 STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 AUTO = ("never", "any_significant", "all_significant")
 
@@ -76,3 +78,14 @@ def check_significant(spec: ChildSpec, auto_shutdown: str) -> None:
             f"child {spec.id!r} is significant, which needs auto_shutdown and a child that is "
             f"not permanent; got auto_shutdown={auto_shutdown!r}, restart={spec.restart!r}",
         )
+
+
+def flags_of(module: type[Any] | None, given: Any, kind: type[F]) -> F | Ignore | Stop[Any]:
+    """What ``init`` of a supervisor's class says, or what it was given without a class.
+
+    ``Ignore``, or ``Stop`` with OTP's ``{bad_return, ...}``, if it begins with neither.
+    """
+    flags = given if module is None else module().init(given)
+    if isinstance(flags, (kind, Ignore)):
+        return flags
+    return Stop(("bad_return", (module, "init", flags)))

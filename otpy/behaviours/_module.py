@@ -5,23 +5,20 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from otpy.behaviours._code_change import CodeChangeRefused
+from otpy.behaviours.child_spec import of_class
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
 
 OPTIONS = ("green", "restart", "shutdown", "significant", "id")
 
 
-class CallbackModule:
-    """A class of callbacks: what a behaviour's module is in Erlang."""
+class ChildClass:
+    """A class that can be a child, and whose options say how."""
 
     child_options: ClassVar[dict[str, Any]] = {}
-    kind: ClassVar[str] = "thread"
-    is_async: ClassVar[bool] = False
     own_options: ClassVar[tuple[str, ...]] = ()  # that the behaviour adds, for the error's text
 
-    def __init_subclass__(
-        cls, *, green: bool | None = None, kernel: bool = False, **options: Any
-    ) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__()
         unknown = sorted(set(options) - {*OPTIONS})
         if unknown:
@@ -31,6 +28,39 @@ class CallbackModule:
                 f"{', '.join(most)} or {last}"
             )
         cls.child_options = {**cls.child_options, **options}
+
+    @classmethod
+    def start_link(cls, arg: Any, /) -> Pid:
+        """Start it without a name; override to give one."""
+        raise NotImplementedError
+
+    @classmethod
+    def child_spec(cls, arg: Any, /) -> Any:
+        """The child specification for a supervisor."""
+        return of_class(cls, arg)
+
+
+class FunctionClass(ChildClass):
+    """A class of which one function runs in the process: an agent's or a task's."""
+
+    green: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, green: bool | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if green is not None:
+            cls.green = green
+
+
+class CallbackModule(ChildClass):
+    """A class of callbacks: what a behaviour's module is in Erlang."""
+
+    kind: ClassVar[str] = "thread"
+    is_async: ClassVar[bool] = False
+
+    def __init_subclass__(
+        cls, *, green: bool | None = None, kernel: bool = False, **options: Any
+    ) -> None:
+        super().__init_subclass__(**options)
         cls.is_async = any(inspect.iscoroutinefunction(getattr(cls, x)) for x in cls.callbacks())
         if cls.is_async:
             cls.kind = "async"
@@ -58,16 +88,3 @@ class CallbackModule:
         """What reports and ``process.info`` name as the beginning: the class's ``init``."""
         cls = self.callback_class()
         return f"{cls.__module__}.{cls.__qualname__}.init"
-
-    @classmethod
-    def start_link(cls, arg: Any, /) -> Pid:
-        """Start it without a name; override to give one."""
-        raise NotImplementedError
-
-    @classmethod
-    def child_spec(cls, arg: Any, /) -> Any:
-        """The child specification for a supervisor."""
-        from otpy.behaviours.child_spec import ChildSpec
-
-        base: dict[str, Any] = {"id": cls, "start": (cls.start_link, (arg,))}
-        return ChildSpec(**{**base, **cls.child_options})

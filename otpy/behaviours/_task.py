@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
-from otpy.behaviours.child_spec import ChildSpec
+from otpy.behaviours._module import FunctionClass
+from otpy.behaviours.child_spec import ChildSpec, of_class
 from otpy.runtime import process
 from otpy.runtime._current import current
 from otpy.runtime.arguments import check_function
@@ -36,7 +37,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Task(Generic[T_co]):
+class Task(FunctionClass, Generic[T_co]):
     """A task that was started by ``async_``: who owns it, its process, its reference.
 
     The reply comes to ``owner`` as the message ``(ref, result)``; ``function`` is the text
@@ -47,20 +48,10 @@ class Task(Generic[T_co]):
     ``(Task, fn)`` is a child that runs ``fn()``.
     """
 
-    child_options: ClassVar[dict[str, Any]] = {}
-    green: ClassVar[bool] = False
-
     owner: Pid
     pid: Pid | None
     ref: Ref
     function: str
-
-    def __init_subclass__(cls, *, green: bool | None = None, **options: Any) -> None:
-        super().__init_subclass__()
-        check_options(cls, options)
-        cls.child_options = {**cls.child_options, **options}
-        if green is not None:
-            cls.green = green
 
     @classmethod
     def run(cls, arg: Any, /) -> Any:
@@ -79,22 +70,7 @@ class Task(Generic[T_co]):
         """The child specification for a supervisor; restart is "temporary" unless given."""
         if cls is Task:
             check_function("Task.child_spec", arg)
-        base: dict[str, Any] = {
-            "id": cls,
-            "start": (cls.start_link, (arg,)),
-            "restart": "temporary",
-        }
-        return ChildSpec(**{**base, **cls.child_options})
-
-
-def check_options(cls: type, options: dict[str, Any]) -> None:
-    """Raise ``BadArgument`` for a class option that there is not."""
-    for name in options:
-        if name not in ("restart", "shutdown", "id", "significant"):
-            raise BadArgument(
-                f"class {cls.__name__} got the option {name!r}; expected green, restart, "
-                "shutdown, significant or id"
-            )
+        return of_class(cls, arg, restart="temporary")
 
 
 def own(task: Task[Any], me: Process) -> None:

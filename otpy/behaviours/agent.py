@@ -9,11 +9,11 @@ in a coroutine: there it is ``await aio.agent.get(...)``.
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from otpy.behaviours import gen_server
-from otpy.behaviours._task import check_options
-from otpy.behaviours.child_spec import ChildSpec
+from otpy.behaviours._module import FunctionClass
+from otpy.behaviours.child_spec import ChildSpec, of_class
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import NoReply, Ok, Reply, Stop
 from otpy.runtime._current import waiter
@@ -30,23 +30,13 @@ T = TypeVar("T")
 Name = str | type | Global | Via | None
 
 
-class Agent:
+class Agent(FunctionClass):
     """``use Agent``: a module whose ``start_link(arg)`` starts an agent, as a child.
 
     Class options as for GenServer: ``restart`` ("permanent" unless given), ``shutdown``, ``id``,
     ``green``. ``first(arg)`` makes the first state, in the agent. ``(Agent, fn)`` is a child
     whose first state is ``fn()``.
     """
-
-    child_options: ClassVar[dict[str, Any]] = {}
-    green: ClassVar[bool] = False
-
-    def __init_subclass__(cls, *, green: bool | None = None, **options: Any) -> None:
-        super().__init_subclass__()
-        check_options(cls, options)
-        cls.child_options = {**cls.child_options, **options}
-        if green is not None:
-            cls.green = green
 
     @classmethod
     def first(cls, arg: Any, /) -> Any:
@@ -65,8 +55,7 @@ class Agent:
         """The child specification for a supervisor."""
         if cls is Agent:
             check_function("Agent.child_spec", arg)
-        base: dict[str, Any] = {"id": cls, "start": (cls.start_link, (arg,))}
-        return ChildSpec(**{**base, **cls.child_options})
+        return of_class(cls, arg)
 
 
 class AgentServer(GenServer[Any]):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from otpy.terms.errors import BadChildSpec
+from otpy.terms.errors import BadArgument, BadChildSpec
 from otpy.terms.values import is_mapping, is_tuple
 
 RESTARTS = ("permanent", "transient", "temporary")
@@ -80,6 +80,19 @@ def check(spec: ChildSpec) -> ChildSpec:
             f"significant={spec.significant!r}; expected True or False",
         )
     return spec
+
+
+def of_class(cls: Any, arg: Any, **defaults: Any) -> ChildSpec:
+    """What a class says of itself as a child with ``arg``: its options over ``defaults``."""
+    base: dict[str, Any] = {"id": cls, "start": (cls.start_link, (arg,))}
+    return ChildSpec(**{**base, **defaults, **cls.child_options})
+
+
+def keywords(what: str, of: str, arg: object) -> dict[str, Any]:
+    """The keywords with which a class is a child: ``(Class, {...})``. Raises ``BadArgument``."""
+    if not is_mapping(arg):
+        raise BadArgument(f"{what} got {arg!r}; expected a dict with the keywords of {of}")
+    return dict(arg)
 
 
 def child_spec(child: Any, **overrides: Any) -> ChildSpec:

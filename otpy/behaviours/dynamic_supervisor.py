@@ -8,7 +8,7 @@ nothing to it: many may have the same, and each is known by its pid. The decisio
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from otpy.behaviours import gen_server
 from otpy.behaviours._child_report import LOG, report
@@ -16,19 +16,20 @@ from otpy.behaviours._children import (
     ChildCount,
     ChildInfo,
     Raised,
+    ended_badly,
     row,
     start,
     start_error,
     started,
 )
-from otpy.behaviours._flags import check_intensity, wrong_flag
+from otpy.behaviours._flags import check_intensity, flags_of, wrong_flag
 from otpy.behaviours._stop_children import stop_children
-from otpy.behaviours.child_spec import ChildSpec
+from otpy.behaviours.child_spec import ChildSpec, keywords, of_class
 from otpy.behaviours.child_spec import child_spec as checked
 from otpy.behaviours.gen_server import GenServer
-from otpy.behaviours.results import IGNORE, Ignore, Ok, Reply, Stop
+from otpy.behaviours.results import Ok, Reply, Stop
 from otpy.machines.dynamic import Dynamic, Step
-from otpy.machines.restart import Child, Shutdown, StartChild, is_demotion
+from otpy.machines.restart import Child, Shutdown, StartChild
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
 from otpy.runtime.process import Dest
@@ -36,7 +37,7 @@ from otpy.terms.errors import BadArgument, BadChildSpec, BadFlags, ChildError
 from otpy.terms.messages import Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import SHUTDOWN, is_shutdown
+from otpy.terms.reasons import SHUTDOWN
 from otpy.terms.values import is_whole
 
 ID = "undefined"  # of every child, in rows and reports, as in Elixir
@@ -100,23 +101,13 @@ class DynamicSupervisor(GenServer[Dynamic], kernel=True):
     def child_spec(cls, arg: Any, /) -> ChildSpec:
         """Its specification; the id is the name if there is one, else the class."""
         name = _options(arg).get("name") if cls is DynamicSupervisor else None
-        base: dict[str, Any] = {
-            "id": cls if name is None else name,
-            "start": (cls.start_link, (arg,)),
-            "type": "supervisor",
-        }
-        return ChildSpec(**{**base, **cls.child_options})
+        return of_class(cls, arg, id=cls if name is None else name, type="supervisor")
 
 
 def _options(arg: Any) -> dict[str, Any]:
     if arg is None:
         return {}
-    if not isinstance(arg, Mapping):
-        raise BadArgument(
-            f"DynamicSupervisor got {arg!r}; expected a dict with the keywords of "
-            "dynamic_supervisor.start_link, or None"
-        )
-    return dict(cast("Mapping[str, Any]", arg))
+    return keywords("DynamicSupervisor", "dynamic_supervisor.start_link, or None", arg)
 
 
 class _Driver(GenServer[Dynamic], kernel=True):
@@ -132,11 +123,9 @@ class _Driver(GenServer[Dynamic], kernel=True):
         process.flag(trap_exit=True)
         module, given = arg
         self.callback = module or DynamicSupervisor
-        flags = given if module is None else module().init(given)
-        if flags is IGNORE or isinstance(flags, Ignore):
-            return IGNORE
+        flags = flags_of(module, given, Flags)
         if not isinstance(flags, Flags):
-            return Stop(("bad_return", (module, "init", flags)))
+            return flags
         self.extra = flags.extra_arguments
         return Ok(Dynamic(flags.max_restarts, flags.max_seconds, flags.max_children))
 
@@ -146,9 +135,7 @@ class _Driver(GenServer[Dynamic], kernel=True):
                 child = state.children.get(pid)
                 if child is None:
                     return None
-                if not (is_shutdown(reason) and child.restart != "permanent") and not is_demotion(
-                    reason
-                ):
+                if ended_badly(child, reason):
                     self._report(child, "child_terminated", reason, "terminated")
                 return self._perform(state.exited(pid, reason, _now()), state, child)
             case ("$retry", Pid() as pid):

@@ -13,7 +13,7 @@ from typing import Any, cast
 from otpy.behaviours import gen_server, supervisor
 from otpy.behaviours._children import ChildCount, ChildInfo
 from otpy.behaviours._flags import Flags
-from otpy.behaviours.child_spec import ChildSpec
+from otpy.behaviours.child_spec import ChildSpec, keywords
 from otpy.behaviours.child_spec import child_spec as checked
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Reply
@@ -49,12 +49,7 @@ class PartitionSupervisor(GenServer[Restarts], kernel=True):
 
 
 def _options(arg: Any) -> dict[str, Any]:
-    if not isinstance(arg, Mapping):
-        raise BadArgument(
-            f"PartitionSupervisor got {arg!r}; expected a dict with the keywords of "
-            "partition_supervisor.start_link"
-        )
-    options = dict(cast("Mapping[str, Any]", arg))
+    options = keywords("PartitionSupervisor", "partition_supervisor.start_link", arg)
     for needed in ("name", "child_spec"):
         if needed not in options:
             raise BadArgument(f"{needed}= must be given to PartitionSupervisor, got {options!r}")

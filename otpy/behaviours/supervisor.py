@@ -9,13 +9,21 @@ from typing import Any
 
 from otpy.behaviours import gen_server
 from otpy.behaviours._child_report import LOG, progress, report
-from otpy.behaviours._children import ChildCount, ChildInfo, Raised, row, start_error, started
+from otpy.behaviours._children import (
+    ChildCount,
+    ChildInfo,
+    Raised,
+    ended_badly,
+    row,
+    start_error,
+    started,
+)
 from otpy.behaviours._children import start as start_child_process
-from otpy.behaviours._flags import Flags, check_significant, init
+from otpy.behaviours._flags import Flags, check_significant, flags_of, init
 from otpy.behaviours._supervisor_change import change
-from otpy.behaviours.child_spec import ChildSpec, child_spec
+from otpy.behaviours.child_spec import ChildSpec, child_spec, of_class
 from otpy.behaviours.gen_server import GenServer
-from otpy.behaviours.results import IGNORE, Ignore, Ok, Reply, Stop
+from otpy.behaviours.results import Ok, Reply, Stop
 from otpy.machines.restart import (
     Child,
     Restarts,
@@ -23,7 +31,6 @@ from otpy.machines.restart import (
     StartChild,
     Step,
     StopChild,
-    is_demotion,
 )
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
@@ -54,12 +61,7 @@ class Supervisor(GenServer[Restarts], kernel=True):
 
     @classmethod
     def child_spec(cls, arg: Any, /) -> ChildSpec:
-        base: dict[str, Any] = {
-            "id": cls,
-            "start": (cls.start_link, (arg,)),
-            "type": "supervisor",
-        }
-        return ChildSpec(**{**base, **cls.child_options})
+        return of_class(cls, arg, type="supervisor")
 
 
 class Driver(GenServer[Restarts], kernel=True):
@@ -75,11 +77,9 @@ class Driver(GenServer[Restarts], kernel=True):
         process.flag(trap_exit=True)
         module, given = arg
         self.callback, self.arg = module or Supervisor, given
-        flags = given if module is None else module().init(given)
-        if flags is IGNORE or isinstance(flags, Ignore):
-            return IGNORE
+        flags = flags_of(module, given, Flags)
         if not isinstance(flags, Flags):
-            return Stop(("bad_return", (module, "init", flags)))
+            return flags
         state = Restarts(
             flags.strategy,  # type: ignore[arg-type]  # checked in init
             flags.max_restarts,
@@ -107,9 +107,7 @@ class Driver(GenServer[Restarts], kernel=True):
                 child = state.by_pid.get(pid)
                 if child is None:
                     return None
-                if not (is_shutdown(reason) and child.restart != "permanent") and not is_demotion(
-                    reason
-                ):
+                if ended_badly(child, reason):
                     report(child, "child_terminated", reason, "terminated")
                 return self._perform(state.exited(pid, reason, _now()), state, child)
             case ("$retry", child_id):

@@ -7,18 +7,18 @@ functions of ``task``. What waits raises ``WouldBlockLoop`` in a coroutine: ther
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, overload
 
 from otpy.behaviours import _task, dynamic_supervisor
 from otpy.behaviours._task import Origin, Task, adopt, origin
 from otpy.behaviours._task_stream import Begin, OnTaskTimeout, Stream, options
-from otpy.behaviours.child_spec import ChildSpec
+from otpy.behaviours.child_spec import ChildSpec, keywords, of_class
 from otpy.behaviours.dynamic_supervisor import DynamicSupervisor, Flags
 from otpy.runtime._current import waiter
 from otpy.runtime.arguments import check_function
 from otpy.runtime.process import Dest
 from otpy.runtime.record import Process
-from otpy.terms.errors import BadArgument, ChildError
+from otpy.terms.errors import ChildError
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILL
@@ -55,23 +55,13 @@ class TaskSupervisor(DynamicSupervisor):
     def child_spec(cls, arg: Any, /) -> ChildSpec:
         """Its specification; the id is the name if there is one, else the class."""
         name = _options(arg).get("name")
-        base: dict[str, Any] = {
-            "id": cls if name is None else name,
-            "start": (cls.start_link, (arg,)),
-            "type": "supervisor",
-        }
-        return ChildSpec(**{**base, **cls.child_options})
+        return of_class(cls, arg, id=cls if name is None else name, type="supervisor")
 
 
 def _options(arg: Any) -> dict[str, Any]:
     if arg is None:
         return {}
-    if not isinstance(arg, Mapping):
-        raise BadArgument(
-            f"TaskSupervisor got {arg!r}; expected a dict with the keywords of "
-            "task_supervisor.start_link, or None"
-        )
-    return dict(cast("Mapping[str, Any]", arg))
+    return keywords("TaskSupervisor", "task_supervisor.start_link, or None", arg)
 
 
 def start_link(
