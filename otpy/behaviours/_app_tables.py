@@ -10,7 +10,7 @@ from typing import Any
 
 from otpy.behaviours._app_spec import ApplicationSpec
 from otpy.runtime._current import current_or_none
-from otpy.runtime.node import Node
+from otpy.runtime._default import near_node
 from otpy.terms.errors import ApplicationError
 from otpy.terms.pid import Pid
 
@@ -74,18 +74,9 @@ class Tables:
                 table[name] = {k: v for k, v in table.get(name, {}).items() if k != key}
 
 
-def here() -> Node:
-    """The node of whoever runs here; a plain thread's is the default node."""
-    proc = current_or_none()
-    if proc is not None:
-        if not proc.alive:
-            proc.raise_dead()
-        return proc.node
-    from otpy.runtime._default import default_node
-
-    return default_node()
-
-
 def tables() -> Tables:
-    """The tables of this node."""
-    return here().own(Tables)
+    """The tables of the node of whoever runs here; a plain thread's is the default node."""
+    proc = current_or_none()
+    if proc is not None and not proc.alive:
+        proc.raise_dead()
+    return near_node().own(Tables)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from otpy.behaviours._reqids import Asked, RequestId, RequestIds
+from otpy.runtime._current import waiter
 from otpy.runtime.arguments import check_function, checked_node
+from otpy.runtime.awaiting import Within, await_answer, deadline_of
 from otpy.runtime.body import reason_of
 from otpy.runtime.process import demonitor
 from otpy.runtime.record import Process, SpawnRequest
@@ -55,6 +57,11 @@ async def run_later(token: Ref, fn: Callable[..., Any], args: tuple[Any, ...]) -
     raise ProcessExit((token, "ok", value))
 
 
+def body_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Which of the two runs a function."""
+    return run_later if inspect.iscoroutinefunction(fn) else run
+
+
 def failed(token: Ref, error: BaseException) -> NoReturn:
     """End with what a function raised; its traceback begins with the function itself."""
     if isinstance(error, RemoteError):
@@ -76,9 +83,8 @@ def ask(
     check_function("ask", fn)
     checked_node(node)
     token = me.node.new_ref()
-    body: Callable[..., Any] = run_later if inspect.iscoroutinefunction(fn) else run
     ref = spawn_request(
-        body, token, fn, args, node=node, monitor=True, green=green, reply="error_only"
+        body_of(fn), token, fn, args, node=node, monitor=True, green=green, reply="error_only"
     )
     return RequestId(ref, node, token)
 
@@ -134,6 +140,16 @@ class Call:
         return outcome(self.asked.of(message)[0], message)
 
 
+def wait_call(
+    what: str, node: str, fn: Callable[..., Any], args: Any, timeout: Within, green: bool
+) -> Outcome:
+    """A ``call`` that is over, made by ``what``; in a coroutine it raises ``WouldBlockLoop``."""
+    me = waiter(what)
+    deadline = deadline_of(me, timeout)
+    made = Call(me, node, fn, args, green)
+    return made.outcome(await_answer(me, made.asked.find, deadline))
+
+
 class MultiCall:
     """A ``call`` on each of some nodes, at once. Raises as ``ask`` for any: then none is made."""
 
@@ -184,6 +200,18 @@ def shown(asked: Asked, message: Any) -> Any:
     request, label = asked.of(message)
     value = value_of(outcome(request, message), label)
     return value if asked.reqids is None else (value, label, asked.reqids)
+
+
+def wait_multicall(
+    what: str, nodes: list[str], fn: Callable[..., Any], args: Any, timeout: Within, green: bool
+) -> MultiCall:
+    """A ``multicall`` that is over, likewise."""
+    me = waiter(what)
+    deadline = deadline_of(me, timeout)
+    made = MultiCall(me, nodes, fn, args, green)
+    while made.waits:
+        made.take(await_answer(me, made.asked.find, deadline))
+    return made
 
 
 # As rpc shows it.

@@ -100,7 +100,7 @@ def _change_code(
         changed, state = loop.module.changed_to(module, old_vsn, loop.get_state(), extra)
     except CodeChangeRefused as refused:
         return False, refused.reason
-    except BaseException as error:
+    except BaseException as error:  # goes to the caller; what was before stays
         if not loop.proc.alive:
             raise
         return False, ("EXIT", reason_of(error))

@@ -113,11 +113,11 @@ class Attended:
     def _handle_receive(self, message: Any) -> Any:
         try:
             return self._receive(message)
-        except Exception:
+        except Exception:  # Pykka's own to deal with
             raise
         except ProcessExit as exit_:
             reason = exit_.reason
-        except BaseException as error:
+        except BaseException as error:  # Pykka ends its actor for it: we must know why
             self._note(Crash.of(error))
             raise
         self._note(reason)

@@ -15,15 +15,14 @@ from typing import Any, Literal, TypeVar, overload
 from otpy.behaviours._remote import (
     KINDS,
     TIMEOUT,
-    Call,
-    MultiCall,
     Outcome,
     ask,
+    body_of,
     forget,
-    run,
-    run_later,
     shown,
     value_of,
+    wait_call,
+    wait_multicall,
 )
 from otpy.behaviours._reqids import (
     Asked,
@@ -37,7 +36,7 @@ from otpy.behaviours._reqids import (
 from otpy.runtime._current import current, waiter
 from otpy.runtime.arguments import check_function, checked_node
 from otpy.runtime.awaiting import Within, await_answer, deadline_of
-from otpy.runtime.spawning import kind_of, spawn_request
+from otpy.runtime.spawning import spawn_request
 
 T = TypeVar("T")
 Async = Callable[..., Coroutine[Any, Any, T]]
@@ -58,10 +57,7 @@ def call(
     Raises ``RemoteError``, ``RemoteTimeout``, ``BadArgument``, ``NotSendable``, and in a
     coroutine ``WouldBlockLoop``.
     """
-    me = waiter("erpc.call")
-    deadline = deadline_of(me, timeout)
-    made = Call(me, node, fn, args, green)
-    return value_of(made.outcome(await_answer(me, made.asked.find, deadline)))
+    return value_of(wait_call("erpc.call", node, fn, args, timeout, green))
 
 
 def cast(node: str, fn: Callable[..., Any], *args: Any, green: bool = False) -> None:
@@ -71,8 +67,7 @@ def cast(node: str, fn: Callable[..., Any], *args: Any, green: bool = False) -> 
     """
     check_function("cast", fn)
     token = current().node.new_ref()
-    body = run_later if kind_of(fn, green) == "async" else run
-    spawn_request(body, token, fn, args, node=checked_node(node), green=green, reply="no")
+    spawn_request(body_of(fn), token, fn, args, node=checked_node(node), green=green, reply="no")
 
 
 def multicall(
@@ -88,12 +83,7 @@ def multicall(
     the reason of a ``RemoteError``: "exit" for ``("exception", _)`` and ``("signal", _)``.
     Raises ``BadArgument`` and ``NotSendable``.
     """
-    me = waiter("erpc.multicall")
-    deadline = deadline_of(me, timeout)
-    made = MultiCall(me, nodes, fn, args, green)
-    while made.waits:
-        made.take(await_answer(me, made.asked.find, deadline))
-    return made.result()
+    return wait_multicall("erpc.multicall", nodes, fn, args, timeout, green).result()
 
 
 def multicast(nodes: list[str], fn: Callable[..., Any], *args: Any, green: bool = False) -> None:

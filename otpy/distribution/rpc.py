@@ -11,13 +11,13 @@ from otpy.behaviours import _rex
 from otpy.behaviours._remote import (
     KINDS,
     BadRpc,
-    Call,
-    MultiCall,
     as_rpc,
     ask,
     in_turn,
     outcome,
     sorted_out,
+    wait_call,
+    wait_multicall,
 )
 from otpy.behaviours._reqids import Asked, RequestId
 from otpy.distribution import erpc
@@ -32,22 +32,14 @@ def call(
 
     Raises ``BadArgument``, ``NotSendable``, and in a coroutine ``WouldBlockLoop``.
     """
-    return as_rpc(_call("rpc.call", node, fn, args, timeout, green))
-
-
-def _call(
-    what: str, node: str, fn: Callable[..., Any], args: Any, timeout: Within, green: bool
-) -> Any:
-    me = waiter(what)
-    deadline = deadline_of(me, timeout)
-    made = Call(me, node, fn, args, green)
-    return made.outcome(await_answer(me, made.asked.find, deadline))
+    return as_rpc(wait_call("rpc.call", node, fn, args, timeout, green))
 
 
 def block_call(node: str, fn: Callable[..., Any], *args: Any, timeout: Within = None) -> Any:
     """As ``call``, but a node runs what is asked for in this way one after the other:
     ``rpc:block_call/4,5``."""
-    return in_turn(_call("rpc.block_call", node, _rex.in_turn, (fn, args), timeout, green=True))
+    what = "rpc.block_call"
+    return in_turn(wait_call(what, node, _rex.in_turn, (fn, args), timeout, green=True))
 
 
 def cast(node: str, fn: Callable[..., Any], *args: Any, green: bool = False) -> Literal[True]:
@@ -75,11 +67,7 @@ def multicall(
     Both in the nodes' order. A node that is out of reach or too late is among the latter; where
     the function failed the value is a ``BadRpc``.
     """
-    me = waiter("rpc.multicall")
-    deadline = deadline_of(me, timeout)
-    made = MultiCall(me, nodes, fn, args, green)
-    while made.waits:
-        made.take(await_answer(me, made.asked.find, deadline))
+    made = wait_multicall("rpc.multicall", nodes, fn, args, timeout, green)
     return sorted_out(nodes, made)
 
 

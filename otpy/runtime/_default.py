@@ -3,6 +3,7 @@
 import threading
 from typing import TYPE_CHECKING
 
+from otpy.runtime._current import current_or_none
 from otpy.runtime.node import Node
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def default_node() -> Node:
             _node = Node()
             _node.start()
         return _node
+
+
+def near_node() -> Node:
+    """The node of whoever runs here, else the default node; makes no process."""
+    proc = current_or_none()
+    return proc.node if proc is not None else default_node()
 
 
 def set_default_node(node: Node | None) -> None:

@@ -128,7 +128,7 @@ class Simulation:
         def body() -> None:
             try:
                 box.append(fn(*args))
-            except BaseException as error:
+            except BaseException as error:  # raised again where the simulation was run
                 errors.append(error)
                 raise
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from otpy.behaviours._start import TIMED_OUT
 from otpy.behaviours.gen_server import give_up
-from otpy.runtime._current import IN_TASK, current_or_none
+from otpy.runtime._current import IN_TASK
+from otpy.runtime._default import near_node
 from otpy.runtime.node import Node
 from otpy.runtime.record import REPLY
 from otpy.runtime.tasks import TaskProcess
@@ -28,13 +29,7 @@ def mine() -> TaskProcess | None:
 
 def _new(node: Node | None) -> TaskProcess:
     if node is None:
-        near = current_or_none()
-        if near is not None:
-            node = near.node
-        else:
-            from otpy.runtime._default import default_node
-
-            node = default_node()
+        node = near_node()
     node.check()
     proc = TaskProcess(node, node.new_pid(), None, (), asyncio.get_running_loop())
     proc.task = asyncio.current_task()
