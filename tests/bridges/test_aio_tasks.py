@@ -52,9 +52,11 @@ NOTHING: dict[str, Any] = {"links": [], "messages": [], "monitors": []}
 
 def test_a_coroutine_awaits_tasks_of_every_kind(node: Node) -> None:
     async def main() -> None:
+        held = aio.task.async_(stuck)  # asked while it surely lives: it runs on another thread
+        assert held.pid is not None
+        assert process.info(held.pid, "kind") == {"kind": "async"}
+        assert await aio.task.shutdown(held) is None
         async_one = aio.task.async_(doubled, 2)
-        assert async_one.pid is not None
-        assert process.info(async_one.pid, "kind") == {"kind": "async"}
         assert await aio.task.await_(async_one) == 4
         for green in (False, True):
             t = aio.task.async_(lambda: self_pid(), green=green)
