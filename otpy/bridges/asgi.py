@@ -23,14 +23,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from otpy.behaviours import supervisor as plain
-from otpy.bridges.aio import _task, supervisor
+from otpy.bridges.aio import _task, receive, supervisor
 from otpy.runtime import process
 from otpy.runtime._default import set_default_node
 from otpy.runtime.arguments import check_seconds
 from otpy.runtime.node import Node
 from otpy.runtime.reports import shown_reason
 from otpy.terms.errors import CallTimeout
-from otpy.terms.messages import Down
+from otpy.terms.messages import Exit
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import SHUTDOWN
 
@@ -73,15 +73,21 @@ async def running(
     set_default_node(home)
     try:
         async with _task.process(home):
-            process.flag(trap_exit=True)  # a tree that does not start raises, and no more
-            boss = await supervisor.start_link(children, arg, node=home, **flags)
-            process.unlink(boss)  # its end is told to on_end; it must not cut the lifespan short
-            watch = asyncio.create_task(_watch(home, boss, on_end))
+            begun: asyncio.Future[Pid] = asyncio.get_running_loop().create_future()
+
+            def begin() -> Awaitable[Pid]:
+                return supervisor.start_link(children, arg, node=home, **flags)
+
+            keeper = asyncio.create_task(_keep(home, begin, begun, on_end))
             try:
-                yield home
+                boss = await begun
+                try:
+                    yield home
+                finally:
+                    keeper.cancel()
+                    await _stop(boss, shutdown)
             finally:
-                watch.cancel()
-                await _stop(boss, shutdown)
+                keeper.cancel()
     finally:
         set_default_node(None)
         if node is None:
@@ -91,13 +97,33 @@ async def running(
                 LOG.warning("bodies that run on after the node's end: %s", orphans)
 
 
-async def _watch(node: Node, boss: Pid, on_end: Callable[[Any], None]) -> None:
-    from otpy.bridges.aio import receive
+async def _keep(
+    node: Node,
+    begin: Callable[[], Awaitable[Pid]],
+    begun: asyncio.Future[Pid],
+    on_end: Callable[[Any], None],
+) -> None:
+    """Start the tree, and tell why it ended if it does so by itself.
 
+    A process of its own, linked with the tree from the start: no end of it can be missed, and
+    none cuts the lifespan short.
+    """
     async with _task.process(node):
-        process.monitor(boss)
-        down: Down = await receive(Down)
-        on_end(down.reason)
+        process.flag(trap_exit=True)
+        try:
+            boss = await begin()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, ``running`` raises it
+            if not begun.done():
+                begun.set_exception(error)
+            return
+        if begun.done():
+            return  # nobody waits for the tree any more; it ends with this process
+        begun.set_result(boss)
+        try:
+            end: Exit = await receive(Exit, where=lambda exit_: exit_.pid == boss)
+        finally:
+            process.unlink(boss)  # it is stopped in order, not by the end of this process
+        on_end(end.reason)
 
 
 async def _stop(boss: Pid, seconds: float) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from otpy import (
     BadArgument,
+    Down,
     GenServer,
     Ok,
     Pid,
@@ -116,6 +117,39 @@ def test_a_tree_that_ends_by_itself_is_told() -> None:
         async with asgi.running([(Part, None)], on_end=on_end, **options):
             with capture_log():
                 await aio.stop(Part, "boom")
+                await asyncio.wait_for(over.wait(), 10)
+
+    on_loop(body)
+    assert ended == ["shutdown"]
+
+
+def test_a_tree_that_ends_before_the_loop_goes_on_tells_why() -> None:
+    ended: list[Any] = []
+
+    async def body() -> None:
+        options: dict[str, Any] = {"strategy": "one_for_one", "max_restarts": 0}
+        over, gone = asyncio.Event(), threading.Event()
+
+        def on_end(reason: Any) -> None:
+            ended.append(reason)
+            over.set()
+
+        async with asgi.running([(Part, None)], on_end=on_end, **options):
+            part = process.whereis(Part)
+            assert part is not None
+            facts = process.info(part, "links")
+            assert facts is not None
+            (boss,) = facts["links"]
+
+            def watch() -> None:
+                process.monitor(boss)
+                process.receive(Down)
+                gone.set()
+
+            with capture_log():
+                process.spawn(watch)
+                process.exit(part, "kill")
+                assert gone.wait(10)  # on purpose: the loop has done nothing since the start
                 await asyncio.wait_for(over.wait(), 10)
 
     on_loop(body)
