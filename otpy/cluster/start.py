@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from otpy.cluster import global_
+from otpy.cluster._meeting import meet
 from otpy.distribution.memory import Network
 from otpy.distribution.start import start_mesh
+from otpy.runtime.arguments import check_seconds
 from otpy.runtime.node import Node
 
 
@@ -16,6 +18,7 @@ def start_node(
     host: str | None = None,
     port: int = 0,
     net_ticktime: float = 10.0,
+    sync_nodes_timeout: float = 2.0,
     network: Network | None = None,
 ) -> Node:
     """Start a node with its mesh and the cluster's names: ``elixir --name NAME --cookie COOKIE``.
@@ -26,12 +29,18 @@ def start_node(
         with start_node("a@127.0.0.1") as node, node.attached():
             supervisor.start_link(children, strategy="one_for_one")
 
+    It returns when it has met the nodes of the directory that run already and knows the names
+    they hold, so what it starts next does not lead beside their leaders; a node that does not
+    answer is waited for ``sync_nodes_timeout`` seconds (``kernel``'s ``sync_nodes_optional``), 0
+    waits for none. Nodes that start at the same instant may still miss each other.
+
     Raises ``NodeError`` for a bad name, and what ``start_mesh`` raises: ``AddressInUse``,
     ``NodeNameTaken``, ``WeakCookie``.
     """
+    check_seconds("sync_nodes_timeout", sync_nodes_timeout)
     node = Node(name).start()
     try:
-        start_mesh(
+        mesh = start_mesh(
             node,
             network=network,
             host=host,
@@ -41,6 +50,8 @@ def start_node(
             net_ticktime=net_ticktime,
         )
         global_.start(node)
+        if network is None and sync_nodes_timeout > 0:
+            meet(node, mesh, sync_nodes_timeout)
     except BaseException:
         node.stop()
         raise

@@ -375,8 +375,8 @@ class Mesh:
             creation = Creation(ack.started, peer.name, ack.bits)
             self._do(peer, peer.session.ack(ack.rid, creation, self.node.clock.now()))
         elif data[:1] == b"R":
-            self._complain(peer, f"refused: {data[1:].decode(errors='replace')}")
             self._end(peer, "refused")
+            self._turned_down(peer, f"refused: {data[1:].decode(errors='replace')}")
         elif data[:1] == b"B":
             self._end(peer, "bye")
 
@@ -387,13 +387,14 @@ class Mesh:
             link.close()
             return
         if refused:
-            self._complain(peer, "handshake refused (wrong cookie?)")
+            self._turned_down(peer, "handshake refused (wrong cookie?)")
         self._end(peer, "connection_closed")
 
-    def _complain(self, peer: Peer, text: str) -> None:
+    def _turned_down(self, peer: Peer, text: str) -> None:
         if not peer.complained:
             peer.complained = True
             LOG.warning("%s -> %s at %s: %s", self.node.name, peer.name, peer.address, text)
+        peer.tell(False)
 
     def _forget_in(self, peer: Peer) -> None:
         if peer.in_id is not None:
