@@ -6,6 +6,7 @@ beside the leader until the two meet.
 
 import threading
 import time
+from functools import partial
 
 from otpy.behaviours import gen_server
 from otpy.cluster._global_server import SERVER
@@ -36,7 +37,7 @@ def _reach(mesh: Mesh, deadline: float) -> list[str]:
         told.release()
 
     for entry in entries:
-        mesh.reach(entry.name, lambda connected, name=entry.name: done(name, connected))
+        mesh.reach(entry.name, partial(done, entry.name))
     for _ in entries:
         if not told.acquire(timeout=max(0.0, deadline - time.monotonic())):
             break
