@@ -295,7 +295,7 @@ def cast(server: Dest, request: Any) -> None:
                 return
             node.put(me, target, Cast(request))
         elif server.node != node.name:
-            if me.sched is not None and node.router is not None:
+            if me.sched is not None and node.router is not None and not node.busy:
                 node.router.stream(me.pid, server, True, request)
             else:
                 node.stream(me, server, True, request)

@@ -11,38 +11,30 @@ import datetime as dt
 import decimal
 import enum
 import sys
+import threading
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from otpy.runtime.mail import From
 from otpy.terms.errors import NotSendable, OtpyError
-from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.signals import (
-    CallSignal,
-    CastSignal,
-    DownSignal,
-    ExitSignal,
-    Message,
-    ReplySignal,
-    Signal,
-    SpawnedSignal,
-    SpawnSignal,
-)
 
 MAX_DEPTH = 200
-MAX_BATCH = 64 * 1024
+APART = 64 * 1024  # bytes objects as long as this can travel beside what they stand in
 SCALARS = (str, int, float, bool, bytes, type(None))
 _SMALL = 2**63
 _type_of: Callable[[Any], type[Any]] = type  # to a checker, ``type`` of any value is unknown
 _new: Callable[[Any], Any] = object.__new__
 _plain_tuple: Any = tuple  # to a checker, items may be anything
 
-TUPLE, LIST, DICT, SET, FROZENSET, PID, REF, BIG, NAMED, DATA, ENUM, TEXT, BYTEARRAY = range(13)
+TUPLE, LIST, DICT, SET, FROZENSET, PID, REF, BIG, NAMED, DATA, ENUM, TEXT, BYTEARRAY, PART = range(
+    14
+)
 
 
 class DecodeError(OtpyError, ValueError):
@@ -55,30 +47,26 @@ class Unreadable(msgspec.Struct, frozen=True):
     why: str
 
 
-STREAM = 20  # above the tags of terms/signals.py, below 128
-
-
-class Stream(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=STREAM):
-    """A run of messages, or of casts, of one process to another: ``Outbox`` makes them."""
-
-    sender: Pid
-    dest: Pid | At
-    cast: bool
-    bodies: list[Any]
-
-    def signals(self) -> "list[Signal]":
-        """The same one by one, their payloads still packed."""
-        make = CastSignal if self.cast else Message
-        return [make(self.sender, self.dest, body) for body in self.bodies]
-
-
 write = _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
+
+
+class _Apart(threading.local):
+    """The long bytes objects of the value that this thread packs or unpacks now."""
+
+    out: list[bytes] | None = None
+    parts: list[bytes] | None = None
+
+
+_apart = _Apart()
 
 
 def _pack(value: Any, path: str, depth: int) -> Any:
     kind = _type_of(value)
     if kind in PLAIN:
+        if kind is bytes and len(value) >= APART and _apart.out is not None:
+            _apart.out.append(value)
+            return [PART, len(_apart.out) - 1]
         if kind is int and not -_SMALL <= value < _SMALL:
             return [BIG, hex(value)]
         return value
@@ -100,7 +88,9 @@ def _items(tag: int) -> Callable[[Any, str, int], list[Any]]:
         packed: list[Any] = [tag]
         for number, item in enumerate(value):
             kind = _type_of(item)
-            if kind in PLAIN and (kind is not int or -_SMALL <= item < _SMALL):
+            if kind in PLAIN and (
+                -_SMALL <= item < _SMALL if kind is int else kind is not bytes or len(item) < APART
+            ):
                 packed.append(item)
             else:
                 packed.append(_pack(item, f"{path}[{number}]", depth))
@@ -208,7 +198,7 @@ _PACKERS: dict[type, Callable[[Any, str, int], list[Any]]] = {
     set: _unordered(SET),
     frozenset: _unordered(FROZENSET),
     dict: _pack_dict,
-    bytearray: lambda value, path, depth: [BYTEARRAY, bytes(value)],
+    bytearray: lambda value, path, depth: [BYTEARRAY, _pack(bytes(value), path, depth)],
     **dict.fromkeys(_TEXTS, _pack_text),
 }
 
@@ -304,6 +294,13 @@ def _unpack_enum(value: list[Any]) -> Any:
     return kind[member]
 
 
+def _unpack_part(value: list[Any]) -> bytes:
+    parts = _apart.parts
+    if parts is None or type(value[1]) is not int or not 0 <= value[1] < len(parts):
+        raise DecodeError(f"a part {value[1]!r:.40} that did not come")
+    return parts[value[1]]
+
+
 _UNPACKERS: dict[int, Callable[[list[Any]], Any]] = {
     LIST: lambda value: [_unpack(item) for item in value[1:]],
     DICT: _unpack_dict,
@@ -315,7 +312,8 @@ _UNPACKERS: dict[int, Callable[[list[Any]], Any]] = {
     DATA: _unpack_data,
     ENUM: _unpack_enum,
     TEXT: lambda value: _FROM_TEXT[value[1]](value[2]),
-    BYTEARRAY: lambda value: bytearray(value[1]),
+    BYTEARRAY: lambda value: bytearray(_unpack(value[1])),
+    PART: _unpack_part,
 }
 
 
@@ -335,70 +333,63 @@ def encode(value: Any, what: str = "message") -> bytes:
     try:
         return _encode(_pack(value, what, 0))
     except UnicodeEncodeError as error:
-        raise _not_unicode(what, error) from None
+        raise unicode_error(what, error) from None
 
 
-def _decoding(work: Callable[[Any], Any], data: bytes | memoryview) -> Any:
+@contextmanager
+def with_parts(parts: list[bytes]) -> Generator[None, None, None]:
+    """Within it, a value that was packed apart is unpacked with these."""
+    before, _apart.parts = _apart.parts, parts
+    try:
+        yield
+    finally:
+        _apart.parts = before
+
+
+def pack_apart(value: Any, what: str) -> tuple[Any, list[bytes]]:
+    """As ``pack``, without the long bytes objects that stand in the value: they are beside it."""
+    before, _apart.out = _apart.out, []
+    try:
+        return _pack(value, what, 0), _apart.out
+    finally:
+        _apart.out = before
+
+
+def encode_apart(value: Any, what: str = "message") -> list[bytes]:
+    """As ``encode``, and behind the bytes the long bytes objects that stand in the value."""
+    packed, parts = pack_apart(value, what)
+    try:
+        return [_encode(packed), *parts]
+    except UnicodeEncodeError as error:
+        raise unicode_error(what, error) from None
+
+
+def unicode_error(what: str, error: UnicodeEncodeError) -> NotSendable:
+    """The exception for a str that cannot be encoded."""
+    return NotSendable(what, f"a str that is not valid Unicode: {error}")
+
+
+def decoding(work: Callable[[Any], Any], data: bytes | memoryview) -> Any:
+    """``work(data)``, where all that goes wrong is a ``DecodeError``."""
     try:
         return work(data)
     except DecodeError:
         raise
     except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
-        raise DecodeError(_told(error)) from None
+        raise DecodeError(told(error)) from None
 
 
 def decode(data: bytes) -> Any:
     """The value behind the bytes. Raises ``DecodeError``."""
-    return _decoding(lambda raw: _unpack(_decode(raw)), data)
+    return decoding(lambda raw: _unpack(_decode(raw)), data)
 
 
-# Signals: structs that msgspec writes and reads itself; only their payload is packed here.
-
-_PAYLOAD: dict[type[Signal], str] = {
-    Message: "body",
-    CallSignal: "request",
-    CastSignal: "request",
-    ReplySignal: "value",
-    ExitSignal: "reason",
-    DownSignal: "reason",
-    SpawnedSignal: "reason",
-    SpawnSignal: "args",
-}
 SIMPLE = frozenset((*SCALARS, Pid, Ref))  # what travels as it is
-_decode_signal = msgspec.msgpack.Decoder(Signal).decode
-_decode_frame = msgspec.msgpack.Decoder(list[Signal | Stream]).decode
 
 
-def encode_signal(signal: Signal) -> bytes:
-    """The bytes of a signal. Raises ``NotSendable``."""
-    name = _PAYLOAD.get(type(signal))
-    try:
-        if name is None or type(getattr(signal, name)) in SIMPLE:
-            return _encode(signal)
-    except OverflowError:
-        pass  # an int of more than 64 bits: packed below
-    except UnicodeEncodeError as error:
-        raise _not_unicode("message", error) from None
-    assert name is not None
-    what = "message" if name in ("body", "request") else name
-    packed = _pack(getattr(signal, name), what, 0)
-    try:
-        return _encode(msgspec.structs.replace(signal, **{name: packed}))
-    except UnicodeEncodeError as error:
-        raise _not_unicode(what, error) from None
-
-
-_HEAD, _MANY = bytes((0x95, STREAM)), b"\xdd"  # an array of five, its tag; an array of many
-
-
-def encode_run(sender: Pid, dest: Pid | At, cast: bool, bodies: list[bytes]) -> bytes:
-    """The bytes of a ``Stream``, from bodies encoded before."""
-    head = (_HEAD, _encode(sender), _encode(dest), b"\xc3" if cast else b"\xc2", _MANY)
-    return b"".join((*head, len(bodies).to_bytes(4, "big"), *bodies))
-
-
-def _not_unicode(what: str, error: UnicodeEncodeError) -> NotSendable:
-    return NotSendable(what, f"a str that is not valid Unicode: {error}")
+def pack(value: Any, what: str) -> Any:
+    """What MessagePack can write of a value. Raises ``NotSendable``."""
+    return _pack(value, what, 0)
 
 
 def open_payload(packed: Any) -> Any:
@@ -410,75 +401,34 @@ def open_payload(packed: Any) -> Any:
     try:
         return _unpack(packed)
     except Exception as error:  # noqa: BLE001 - hostile bytes may break anything
-        return Unreadable(_told(error))
+        return Unreadable(told(error))
 
 
-def open_signal(signal: Signal) -> Signal:
-    """Unpack the payload of a signal that ``read_frame`` gave."""
-    name = _PAYLOAD.get(type(signal))
-    if name is not None:
-        packed = getattr(signal, name)
-        if type(packed) not in PLAIN:
-            msgspec.structs.force_setattr(signal, name, open_payload(packed))
-    return signal
-
-
-def carries_unreadable(signal: Signal) -> bool:
-    """Whether the signal's payload could not be read."""
-    name = _PAYLOAD.get(type(signal))
-    return name is not None and type(getattr(signal, name)) is Unreadable
-
-
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """What is wrong with bytes that cannot be read, as text."""
     if isinstance(error, DecodeError):
         return str(error)
     return f"malformed message: {type(error).__name__}: {error}"
 
 
-def decode_signal(data: bytes) -> Signal:
-    """The signal behind the bytes. Raises ``DecodeError``."""
-    signal: Signal = _decoding(lambda raw: open_signal(_decode_signal(raw)), data)
-    return signal
-
-
-def frame(parts: list[bytes]) -> bytes:
-    """Many encoded signals as one: a MessagePack array of them."""
-    return b"\xdd" + len(parts).to_bytes(4, "big") + b"".join(parts)
-
-
-def read_frame(data: bytes | memoryview) -> list[Signal | Stream]:
-    """What one frame holds, in order, payloads still packed. Raises ``DecodeError``."""
-    held: list[Signal | Stream] = _decoding(_decode_frame, data)
-    return held
-
-
-def unframe(data: bytes) -> list[Signal]:
-    """The signals of one frame, in order. Raises ``DecodeError``."""
-    signals: list[Signal] = []
-    for held in read_frame(data):
-        signals.extend(held.signals() if isinstance(held, Stream) else (held,))
-    return [open_signal(signal) for signal in signals]
-
-
 __all__ = [
+    "APART",
     "PLAIN",
     "SIMPLE",
     "DecodeError",
     "From",
-    "Stream",
     "Unreadable",
-    "carries_unreadable",
     "decode",
-    "decode_signal",
+    "decoding",
     "encode",
-    "encode_run",
-    "encode_signal",
-    "frame",
+    "encode_apart",
     "function_of",
     "function_text",
     "open_payload",
-    "open_signal",
-    "read_frame",
-    "unframe",
+    "pack",
+    "pack_apart",
+    "told",
+    "unicode_error",
+    "with_parts",
     "write",
 ]

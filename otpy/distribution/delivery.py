@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from otpy.distribution.codec import (
-    PLAIN,
+from otpy.distribution.codec import PLAIN, DecodeError, Unreadable, open_payload, with_parts
+from otpy.distribution.fragments import Assembly, FragmentError
+from otpy.distribution.frames import (
     Stream,
-    Unreadable,
     carries_unreadable,
-    open_payload,
     open_signal,
     read_frame,
+    read_large,
 )
 from otpy.runtime.mail import Cast
 from otpy.runtime.node import Node
@@ -38,10 +38,29 @@ LOG = logging.getLogger("otpy.mesh")
 def hand_in_frame(node: Node, peer: str, data: bytes | memoryview) -> None:
     """Hand in what a frame holds, in order. Raises ``DecodeError`` before the first."""
     for held in read_frame(data):
-        if type(held) is Stream:
-            _hand_in_stream(node, peer, held)
-        else:
-            _hand_in(node, peer, held)  # type: ignore[arg-type]  # all that is not a Stream
+        _hand_in_either(node, peer, held)
+
+
+def hand_in_piece(node: Node, peer: str, assembly: Assembly, data: memoryview) -> None:
+    """Take a piece of a large message, and hand it in if it is the last.
+
+    Raises ``DecodeError``, also for a piece that does not fit.
+    """
+    try:
+        buffers = assembly.add(data)
+    except FragmentError as error:
+        raise DecodeError(str(error)) from None
+    if buffers is not None:
+        held = read_large(buffers[0])
+        with with_parts(buffers[1:]):
+            _hand_in_either(node, peer, held)
+
+
+def _hand_in_either(node: Node, peer: str, held: Signal | Stream) -> None:
+    if type(held) is Stream:
+        _hand_in_stream(node, peer, held)
+    else:
+        _hand_in(node, peer, held)  # type: ignore[arg-type]  # all that is not a Stream
 
 
 def _hand_in_stream(node: Node, peer: str, stream: Stream) -> None:

@@ -168,7 +168,7 @@ class MemoryLink:
     def _flush(self) -> None:
         self.flushing = False
         while self.ready and self.open and (data := self.outbox.frame()) is not None:
-            self.control(b"D" + data)
+            self.control(data)
 
     def broken(self) -> None:
         """The connection is gone."""

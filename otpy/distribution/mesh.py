@@ -3,29 +3,27 @@
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, assert_never
 
 from otpy.distribution import hello
-from otpy.distribution.codec import SIMPLE, DecodeError, encode, encode_signal, write
-from otpy.distribution.delivery import hand_in_frame
+from otpy.distribution.codec import DecodeError
+from otpy.distribution.delivery import hand_in_frame, hand_in_piece
 from otpy.distribution.directory import Entry, Nodes
-from otpy.distribution.outbox import EACH, closed_run
+from otpy.distribution.fragments import Assembly
 from otpy.distribution.peer import FIRST_RETRY, Peer
-from otpy.distribution.transport import MAX_MESSAGE, Handler, Link, Transport
+from otpy.distribution.routing import Routing
+from otpy.distribution.transport import BUSY_LIMIT, Handler, Link, Transport
 from otpy.machines.session import Deliver, Down, Effect, Session, Up
-from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
-from otpy.terms.errors import NodeError, NotSendable
-from otpy.terms.names import At
-from otpy.terms.pid import Creation, Pid
-from otpy.terms.signals import CallSignal, CastSignal, Message, ReplySignal, Signal
+from otpy.terms.errors import NodeError
+from otpy.terms.pid import Creation
+from otpy.terms.signals import Signal
 
 LOG = logging.getLogger("otpy.mesh")
 DISCOVERY = 0.25  # seconds between looks at the directory
+PIECE = ord("F")
 PATIENCE = 5.0  # seconds that messages wait for a connection
-URGENT = (CallSignal, ReplySignal)  # somebody waits
 
 
 class Mesh:
@@ -48,86 +46,36 @@ class Mesh:
         self.refused: dict[str, None] = {}
         self.turned_away: dict[str, str] = {}  # whose hello was refused, and why: said once
         self.connected: dict[str, Peer] = {}
-        self.up: dict[str, Link] = {}  # the links of the connected
-        self.run = closed_run()  # the latest of any link
-        self.early: deque[tuple[str, Signal, bytes]] = deque()
-        self.lock = threading.Lock()
         self.stopped = False
         self.wire = transport(self)
+        self.routing = Routing(node, self.wire, self._route_later, self._overloaded)
+        self.route, self.stream = self.routing.route, self.routing.stream
+        self.when_free = self.routing.when_free
         self.port = 0
         self.entry: Entry | None = None
 
-    # The router port, from any thread.
+    # The router port, from any thread. ``route``, ``stream`` and ``when_free`` are of ``routing``.
 
-    def route(self, node: str, signal: Signal) -> None:
-        """Send a signal to another node, connecting first if it is known."""
-        data = encode_signal(signal)
-        if len(data) > MAX_MESSAGE:
-            raise _too_large(data)
-        # The lock makes "is it up" and "queue it" one step: else a signal that saw the
-        # session down could be overtaken by a later one of the same process that saw it up.
-        with self.lock:
-            link = self.up.get(node)
-            if link is not None:
-                link.outbox.add(data)
-            else:
-                self.early.append((node, signal, data))
-        if link is None:
-            self.wire.soon(self._route_early)
-        elif type(signal) in URGENT and ((sched := HERE.sched) is None or not sched.ready):
-            self.wire.send(link)
-        else:
-            self.wire.push(link)
-
-    def stream(self, sender: Pid, dest: Pid | At, cast: bool, body: Any) -> None:
-        """As ``route``, for a message or a cast to a process or a local name of another node."""
-        try:
-            data = write(body) if type(body) in SIMPLE else encode(body)
-        except (OverflowError, UnicodeEncodeError):
-            data = encode(body)  # an int of more than 64 bits, or what cannot be sent
-        with self.lock:
-            run = self.run
-            if (
-                run.dest is dest
-                and run.sender is sender
-                and run.cast is cast
-                and run.open
-                and run.room >= len(data)
-            ):  # the common case of a stream, without a call
-                run.parts.append(data)
-                run.room -= len(data) + EACH
-                return
-            if len(data) > MAX_MESSAGE:
-                raise _too_large(data)
-            link, full = self.up.get(dest.node), False
-            if link is not None:
-                full = run.open and run is link.outbox.run
-                self.run = link.outbox.begin(sender, dest, cast, data)
-        if link is None:
-            make = CastSignal if cast else Message
-            self.route(dest.node, make(sender, dest, body))
-        elif full:
-            self.wire.send(link)  # on this thread: the I/O thread would fight for the GIL
-        else:
-            self.wire.push(link)
-
-    def _route_early(self) -> None:
-        with self.lock:
-            early, self.early = self.early, deque()
-        for name, signal, data in early:
-            self._route_later(name, signal, data)
-
-    def _route_later(self, name: str, signal: Signal, data: bytes) -> None:
+    def _route_later(self, name: str, signal: Signal, buffers: list[bytes]) -> None:
         peer = self.peers.get(name) or self._known(name)
         if peer is None or name in self.refused or self.stopped:
             self.node.unreachable(signal)
         elif peer.link is not None and name in self.connected:
-            with self.lock:
-                peer.link.outbox.add(data)
-            self.wire.push(peer.link)
+            self.routing.queue(peer.link, signal, buffers)
         else:
-            peer.waiting.append((signal, data))
+            peer.waiting.append((signal, buffers))
+            peer.waiting_size += sum(map(len, buffers))
+            if peer.waiting_size > BUSY_LIMIT:
+                self.routing.busy(name)
             self._try(peer)
+
+    def _overloaded(self, name: str) -> None:
+        """Our own processes never wait for a busy peer: what they send must not pile up."""
+        peer = self.peers.get(name)
+        if peer is not None:
+            self.node.events.emit("peer_overloaded", peer=name)
+            LOG.warning("%s: %s takes too little, session ended", self.node.name, name)
+            self._end(peer, "overloaded")
 
     def nodes(self) -> list[str]:
         """The connected nodes, by name."""
@@ -276,7 +224,7 @@ class Mesh:
             return
         if peer.trying:
             return
-        peer.link = link = self.wire.connect(peer.address, self.lock)
+        peer.link = link = self.wire.connect(peer.address, self.routing.lock)
         peer.session = Session(link.rid)
         if peer.in_id is not None and peer.in_creation is not None:
             peer.session.hello(peer.in_id, peer.in_creation, self.node.clock.now())
@@ -299,8 +247,8 @@ class Mesh:
             self._heard_hello(rid, data[1:])
         elif peer is None or peer.session is None:
             self.wire.answer(rid, b"B")
-        elif kind == b"D":
-            effects = peer.session.data(rid, memoryview(data)[1:], self.node.clock.now())
+        elif kind == b"D" or kind == b"F":
+            effects = peer.session.data(rid, memoryview(data), self.node.clock.now())
             if effects is None:
                 self.wire.answer(rid, b"B")
             else:
@@ -403,12 +351,10 @@ class Mesh:
 
     def _end(self, peer: Peer, reason: Any) -> None:
         session, link = peer.session, peer.link
-        with self.lock:
-            self.connected.pop(peer.name, None)
-            self.up.pop(peer.name, None)
-            if link is not None:
-                link.outbox.shut()
-            peer.session = peer.link = None
+        self.connected.pop(peer.name, None)
+        self.routing.ended(peer.name, link)
+        peer.session = peer.link = None
+        peer.assembly = Assembly()
         if link is not None:
             if reason != "connection_closed":
                 link.control(b"B")
@@ -435,7 +381,8 @@ class Mesh:
             peer.tell(False)
 
     def _give_up_waiting(self, peer: Peer) -> None:
-        waiting, peer.waiting = peer.waiting, deque()
+        waiting = peer.take_waiting()
+        self.routing.free(peer.name)
         for signal, _ in waiting:
             self.node.unreachable(signal)
 
@@ -444,7 +391,7 @@ class Mesh:
             match effect:
                 case Deliver(data):
                     try:
-                        hand_in_frame(self.node, peer.name, data)
+                        self._hand_in(peer, memoryview(data))
                     except DecodeError as error:
                         LOG.error(
                             "%s sent what cannot be read, session ended: %s", peer.name, error
@@ -462,6 +409,12 @@ class Mesh:
                 case _:
                     assert_never(effect)
 
+    def _hand_in(self, peer: Peer, data: memoryview) -> None:
+        if data[0] == PIECE:
+            hand_in_piece(self.node, peer.name, peer.assembly, data)
+        else:
+            hand_in_frame(self.node, peer.name, data[1:])
+
     def _came_up(self, peer: Peer, creation: Creation) -> None:
         link = peer.link
         assert link is not None
@@ -470,21 +423,10 @@ class Mesh:
         self.turned_away.pop(peer.name, None)
         LOG.info("%s: %s is up", self.node.name, peer.name)
         self._tell_members(peer, link)
-        waiting, peer.waiting = peer.waiting, deque()
-        first = [data for _, data in waiting]
-        with self.lock:
-            first.extend(data for name, _, data in self.early if name == peer.name)
-            self.early = deque(item for item in self.early if item[0] != peer.name)
-            link.outbox.put_first(first)
-            link.release()
-            self.connected[peer.name] = peer
-            self.up[peer.name] = link
+        self.routing.began(peer.name, link, peer.take_waiting())
+        self.connected[peer.name] = peer
         self.node.peer_up(creation)
         peer.tell(True)
-
-
-def _too_large(data: bytes) -> NotSendable:
-    return NotSendable("message", f"{len(data)} bytes; at most {MAX_MESSAGE} can be sent")
 
 
 def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -> bool:

@@ -1,11 +1,11 @@
 """What a mesh knows of one other node, and when it tries again to reach it."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import tenacity
 
+from otpy.distribution.fragments import Assembly
 from otpy.distribution.transport import Link
 from otpy.machines.session import Session
 from otpy.runtime.ports import Entropy
@@ -48,12 +48,21 @@ class Peer:
     session: Session | None = None
     in_id: bytes | None = None
     in_creation: Creation | None = None
-    waiting: deque[tuple[Signal, bytes]] = field(default_factory=deque[tuple[Signal, bytes]])
+    waiting: list[tuple[Signal, list[bytes]]] = field(
+        default_factory=list[tuple[Signal, list[bytes]]]
+    )
+    waiting_size: int = 0  # bytes
+    assembly: Assembly = field(default_factory=Assembly)
     backoff: Backoff = field(default_factory=Backoff)
     trying: bool = False
     complained: bool = False
     told: bool = False  # another node named it; perhaps no entry of our directory does
     wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
+
+    def take_waiting(self) -> list[tuple[Signal, list[bytes]]]:
+        """The signals that waited for a session, in order."""
+        waiting, self.waiting, self.waiting_size = self.waiting, [], 0
+        return waiting
 
     def tell(self, connected: bool) -> None:
         """Answer those who wanted it connected."""

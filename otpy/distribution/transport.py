@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from otpy.distribution.outbox import Outbox
 
 BATCH, BATCH_BYTES = 512, 64 * 1024  # messages and bytes that go out as one frame
-MAX_MESSAGE = 16 * 1024 * 1024
+FRAGMENT = 64 * 1024  # bytes: a longer message goes out in pieces
+MAX_FRAME = 256 * 1024  # bytes: what comes in as one frame and is longer is no node's
+MAX_MESSAGE = 1 << 30
+BUSY_LIMIT = 1 << 20  # bytes that may wait for one peer before processes that send must wait
 
 
 class Link(Protocol):

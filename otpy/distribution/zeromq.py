@@ -18,19 +18,22 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import zmq
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from otpy.distribution.outbox import Outbox
-from otpy.distribution.transport import MAX_MESSAGE, Handler
+from otpy.distribution.transport import MAX_FRAME, Handler
 from otpy.runtime.ports import Clock
 from otpy.terms.errors import AddressInUse, NodeError
 
 LOG = logging.getLogger("otpy.mesh")
-RETRY = 0.001  # seconds until a full connection is tried again
+RETRY = 0.01  # seconds until a full connection is tried again, should its signal be missed
+FRAMES = 4  # sent on one link before others have their turn
+PIPE = 4  # frames that libzmq holds on a link: what it holds, nothing can overtake
+SOCKET_BUFFER = 256 * 1024  # bytes: what the kernel holds cannot be overtaken either
 READS = 256  # messages read from one socket before the others are looked at
 ZAP = "inproc://zeromq.zap.01"
 WATCHED = (
@@ -79,18 +82,21 @@ class ZeroLink:
 
     def push(self) -> None:
         """Send what is queued, on the calling thread."""
-        while (self.outbox.queue or self.stuck) and self.ready:
+        while (self.outbox or self.stuck) and self.ready:
             if not self.lock.acquire(blocking=False):
                 self.wire.push(self)  # another thread is at it, and may be through already
                 return
             try:
                 if not self.open:
                     return
-                sent = self._flush()
+                left = self._flush()
                 self._look()
             finally:
                 self.lock.release()
-            if not sent:
+            if left == "more":
+                self.wire.push(self)
+                return
+            if left == "full":
                 self.wire.soon(self._slow)
                 return
 
@@ -104,19 +110,19 @@ class ZeroLink:
         self.retrying = False
         self.push()
 
-    def _flush(self) -> bool:
-        """Send many messages to a frame; whether all are gone. The lock is held."""
-        while True:
+    def _flush(self) -> Literal["none", "more", "full"]:
+        """Send some frames; what is left, or that the peer takes no more. The lock is held."""
+        for _ in range(FRAMES):
             if self.stuck is None:
-                data = self.outbox.frame()
-                if data is None:
-                    return True
-                self.stuck = b"D" + data
+                self.stuck = self.outbox.frame()
+                if self.stuck is None:
+                    return "none"
             try:
                 self.socket.send(self.stuck, zmq.NOBLOCK)
             except zmq.Again:
-                return False
+                return "full"
             self.stuck = None
+        return "more"
 
     def _look(self) -> None:
         """A send may have swallowed the signal that something came in. The lock is held."""
@@ -165,6 +171,7 @@ class Wire:
         self.zap.bind(ZAP)
         self.router = self._protected(self.context.socket(zmq.ROUTER))
         self.router.curve_server = True
+        self.router.rcvhwm = PIPE
         self.router.zap_domain = b"otpy"
         self.router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self.router.backlog = 1024
@@ -174,8 +181,9 @@ class Wire:
         socket.curve_secretkey = self.secret
         socket.curve_publickey = self.public
         socket.linger = 0
+        socket.sndbuf = socket.rcvbuf = SOCKET_BUFFER
         socket.sndhwm = socket.rcvhwm = 4096
-        socket.maxmsgsize = MAX_MESSAGE + 1024
+        socket.maxmsgsize = MAX_FRAME
         socket.handshake_ivl = 3000
         socket.heartbeat_ivl = int(self.tick * 250)
         socket.heartbeat_timeout = int(self.tick * 1000)
@@ -186,6 +194,7 @@ class Wire:
         socket = self._protected(self.context.socket(zmq.DEALER))
         socket.curve_serverkey = self.public
         socket.routing_id = rid
+        socket.sndhwm = PIPE
         socket.reconnect_ivl = -1
         socket.immediate = 1
         return socket
@@ -351,8 +360,10 @@ class Wire:
         while link.open:
             data = link.receive()
             if data is None:
-                return
+                break
             self.handler.came_back(link, data)
+        if link.stuck is not None:
+            link.push()  # the signal may have been that it takes more
 
     def _read_monitor(self, link: ZeroLink) -> None:
         try:

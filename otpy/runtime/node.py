@@ -9,14 +9,24 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
+from otpy.runtime import peers
 from otpy.runtime._current import HERE, forked_from
+from otpy.runtime.busy import hold_back
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
 from otpy.runtime.node_monitors import NodeMonitors
 from otpy.runtime.orphans import Orphans
 from otpy.runtime.pool import Pool
-from otpy.runtime.ports import Clock, Entropy, NameService, Router, SystemClock, system_entropy
-from otpy.runtime.record import Effects, NodeGone, Process, Server, absent, with_reason
+from otpy.runtime.ports import (
+    Clock,
+    Entropy,
+    Held,
+    NameService,
+    Router,
+    SystemClock,
+    system_entropy,
+)
+from otpy.runtime.record import Effects, Process, Server, absent, with_reason
 from otpy.runtime.scheduler import GreenProcess, Scheduler
 from otpy.runtime.spawning import spawn_here
 from otpy.runtime.stopping import After, Before, Stopping
@@ -26,7 +36,6 @@ from otpy.runtime.threads import ThreadProcess
 from otpy.runtime.timers import Timers
 from otpy.runtime.watchdog import Watchdog
 from otpy.terms.errors import NodeError, NodeStopped, NotSendable
-from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.names import NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
@@ -81,6 +90,7 @@ class Node:
         self.name_services: dict[str, NameService] = {}
         self.router: Router | None = None
         self.peers: dict[str, Creation] = {}
+        self.busy: dict[Held, None] = {}  # for whom too much waits, and whose: see busy.py
         self.peer_users: dict[str, dict[Pid, None]] = {}
         self.node_watchers: dict[Pid, int] = {}
         self.node_monitors = NodeMonitors()
@@ -328,6 +338,8 @@ class Node:
 
     def send_signal(self, me: Process, signal: Signal) -> None:
         """A signal of the current process: sent only if it is alive, and before its death shows."""
+        if self.busy:
+            hold_back(self, me, signal.dest.node)
         if not isinstance(me, LockedProcess) or HERE.draining is not None:
             self.signal(signal)
             return
@@ -346,6 +358,8 @@ class Node:
     def stream(self, me: Process, dest: Pid | At, cast: bool, body: Any) -> None:
         """A message or a cast of the current process for another node."""
         router = self.router
+        if self.busy:
+            hold_back(self, me, dest.node)
         if router is None:
             make = CastSignal if cast else Message
             self.unreachable(make(me.pid, dest, body))
@@ -431,41 +445,11 @@ class Node:
 
     def peer_up(self, creation: Creation) -> None:
         """A session with another node began."""
-        self.peers[creation.node] = creation
-        self.events.emit("node_up", node=creation.node)
-        self._tell_watchers(NodeUp(creation.node))
+        peers.came_up(self, creation)
 
     def peer_down(self, creation: Creation, reason: Any) -> None:
-        """A session ended; everything that came in it has been handed in.
-
-        What hangs on it breaks first: a process hears of the node after every ``Down`` and
-        ``Exit`` of it, since what is brought to one process keeps its order.
-        """
-        self.peers.pop(creation.node, None)
-        for pid in list(self.peer_users.pop(creation.node, {})):
-            proc = self.procs.get(pid)
-            if proc is not None:
-                if proc.peers is not None:
-                    proc.peers.pop(creation.node, None)
-                proc.submit(NodeGone(pid, creation.node))
-        self.events.emit("node_down", node=creation.node, reason=reason)
-        down = NodeDown(creation.node, reason)
-        for pid, times in self.node_monitors.take(creation.node):
-            self._tell(pid, down, times)
-        self._tell_watchers(down)
-
-    def peer_unreachable(self, peer: str, pid: Pid, number: int) -> None:
-        """A node could not be reached, for the sake of a process's monitor of that number."""
-        if self.node_monitors.drop(peer, pid, number):
-            self._tell(pid, NodeDown(peer, "connection_setup_failed"))
-
-    def _tell_watchers(self, message: NodeUp | NodeDown) -> None:
-        for pid, times in list(self.node_watchers.items()):
-            self._tell(pid, message, times)
-
-    def _tell(self, pid: Pid, message: NodeUp | NodeDown, times: int = 1) -> None:
-        if (proc := self.procs.get(pid)) is not None:
-            proc.put_many([message] * times)
+        """A session ended; everything that came in it has been handed in."""
+        peers.went_down(self, creation, reason)
 
     # Running code on the node.
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
+from otpy.runtime import peers
 from otpy.runtime._current import current, waiter
 from otpy.runtime.arguments import check_function
 from otpy.runtime.node import Node
@@ -182,7 +183,7 @@ def monitor(name: str, flag: bool) -> None:
 
     def tried(up: bool) -> None:
         if not up:
-            node.peer_unreachable(name, me.pid, number)
+            peers.unreachable(node, name, me.pid, number)
 
     router.reach(name, tried)
 

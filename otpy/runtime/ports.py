@@ -36,6 +36,9 @@ def system_entropy() -> Entropy:
     return random.SystemRandom()
 
 
+Held = str | tuple[str, Pid]  # a busy peer, or a process whose large message is on its way to it
+
+
 class Router(Protocol):
     """The way to other nodes, installed by the mesh. Called from any thread."""
 
@@ -44,6 +47,7 @@ class Router(Protocol):
     def nodes(self) -> list[str]: ...
     def reach(self, node: str, done: Callable[[bool], None]) -> None: ...
     def leave(self, node: str, done: Callable[[bool], None]) -> None: ...
+    def when_free(self, who: Held, tell: Callable[[], None]) -> None: ...
     def stop(self) -> None: ...
 
 

@@ -7,11 +7,12 @@ and exits; the rest comes from the modules of its topic.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 from otpy.runtime._current import current, waiter
 from otpy.runtime.actor_refs import actor_ref
 from otpy.runtime.arguments import check_seconds, check_timeout, checked_pid
+from otpy.runtime.busy import is_busy
 from otpy.runtime.dictionary import delete, get, get_keys, put
 from otpy.runtime.info import alive, info, list_
 from otpy.runtime.names import register, registered, unregister, where, whereis
@@ -46,6 +47,7 @@ from otpy.terms.signals import (
 
 T = TypeVar("T")
 Dest = Pid | Ref | str | type | Global | Via | At
+Sent = Literal["ok", "nosuspend", "noconnect"]
 AliasMode = Literal["explicit_unalias", "reply", "demonitor", "reply_demonitor"]
 ALIAS_MODES = ("explicit_unalias", "reply", "demonitor", "reply_demonitor")
 
@@ -58,14 +60,32 @@ def self_pid() -> Pid:
 # Sending and receiving.
 
 
-def send(dest: Dest, message: T) -> T:
+@overload
+def send(dest: Dest, message: T) -> T: ...
+
+
+@overload
+def send(dest: Dest, message: object, *, nosuspend: bool, noconnect: bool = ...) -> Sent: ...
+
+
+@overload
+def send(dest: Dest, message: object, *, noconnect: bool) -> Sent: ...
+
+
+def send(dest: Dest, message: Any, *, nosuspend: bool = False, noconnect: bool = False) -> Any:
     """Send ``message`` to a pid, an alias or a name; gives the message back: ``send/2``.
 
-    A dead pid and ``At(name, node)`` swallow it without a word, as in OTP. Raises
-    ``NotRegistered`` for a local, global or via name that nobody has, and
-    ``NotSendable`` for a message that cannot go to another node.
+    A dead pid and ``At(name, node)`` swallow it without a word, as in OTP. Where more than a
+    megabyte waits for the other node, the caller waits until half of that is gone. Raises
+    ``NotRegistered`` for a local, global or via name that nobody has, and ``NotSendable`` for a
+    message that cannot go to another node; in a coroutine ``Busy`` where it would have to wait.
+
+    With an option it is ``Process.send/3``: "ok", or "nosuspend" if it would have to wait, or
+    "noconnect" if the other node is not connected; then the message was not sent.
     """
     me = current()
+    if nosuspend or noconnect:
+        return _send_if(me, dest, message, nosuspend, noconnect)
     node = me.node
     if type(dest) is Pid:
         proc = node.procs.get(dest)
@@ -80,10 +100,26 @@ def send(dest: Dest, message: T) -> T:
     if isinstance(dest, (Ref, At)):
         node.send_signal(me, Message(me.pid, dest, message))
         return message
+    return send(_found(me, dest), message)
+
+
+def _found(me: Process, dest: Dest) -> Pid:
     pid = where(me, dest)
     if pid is None:
         raise NotRegistered(f"no process is registered as {dest!r}")
-    return send(pid, message)
+    return pid
+
+
+def _send_if(me: Process, dest: Dest, message: Any, nosuspend: bool, noconnect: bool) -> Sent:
+    goal = dest if isinstance(dest, (Pid, Ref, At)) else _found(me, dest)
+    router = me.node.router
+    if goal.node != me.node.name and router is not None:
+        if noconnect and goal.node not in router.nodes():
+            return "noconnect"
+        if nosuspend and is_busy(me.node, me, goal.node):
+            return "nosuspend"
+    send(goal, message)
+    return "ok"
 
 
 def _matches(item: Any, types: tuple[type, ...], where: Callable[[Any], bool] | None) -> bool:

@@ -20,8 +20,9 @@ import time
 from typing import Any
 
 from otpy import At, Node, NodeDown, NodeUp, ReceiveTimeout, process
-from otpy.distribution.codec import unframe
+from otpy.distribution.frames import unframe
 from otpy.distribution.mesh import Mesh
+from otpy.distribution.routing import Routing
 from otpy.distribution.start import start_mesh
 from tests.chaos.checker import AWARE, BLIND, Checker
 
@@ -112,7 +113,7 @@ def send_aware(node: Node, peer: str, life: int) -> None:
 
 def break_mesh(how: str) -> None:
     """Take a rule of the mesh away."""
-    came_in, stream = Mesh.came_in, Mesh.stream
+    came_in, stream = Mesh.came_in, Routing.stream
     count = itertools.count(1)
 
     def stale(self: Mesh, rid: bytes, data: bytes) -> None:
@@ -122,11 +123,11 @@ def break_mesh(how: str) -> None:
         for one in unframe(data[1:]):
             self.node.inbound(one)
 
-    def lossy(self: Mesh, *message: Any) -> None:
+    def lossy(self: Routing, *message: Any) -> None:
         if next(count) % 300:
             stream(self, *message)
 
-    def twice(self: Mesh, *message: Any) -> None:
+    def twice(self: Routing, *message: Any) -> None:
         stream(self, *message)
         if not next(count) % 300:
             stream(self, *message)
@@ -134,7 +135,7 @@ def break_mesh(how: str) -> None:
     if how == "stale":
         Mesh.came_in = stale  # type: ignore[method-assign]
     else:
-        Mesh.stream = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign, assignment]
+        Routing.stream = {"lossy": lossy, "twice": twice}[how]  # type: ignore[method-assign, assignment]
 
 
 def obey(mesh: Mesh) -> None:

@@ -25,8 +25,8 @@ from otpy import (
     process,
     self_pid,
 )
-from otpy.distribution.codec import encode_signal
 from otpy.distribution.directory import Directory, Entry
+from otpy.distribution.frames import encode_signal_apart
 from otpy.testing import eventually
 from tests.cluster.conftest import Cluster, cluster
 from tests.conformance.test_between_nodes import keeper_on, kept
@@ -292,13 +292,13 @@ def test_node_08_a_function_that_is_not_known_there(
     work.__module__, work.__qualname__ = "only_here", "work"
     monkeypatch.setitem(sys.modules, "only_here", only_here)
 
-    def encode_and_forget(signal: Any) -> bytes:
+    def encode_and_forget(signal: Any) -> list[bytes]:
         # Both nodes are in this interpreter: the module goes while the signal travels.
-        data = encode_signal(signal)
+        data = encode_signal_apart(signal)
         sys.modules.pop("only_here", None)
         return data
 
-    monkeypatch.setattr("otpy.distribution.mesh.encode_signal", encode_and_forget)
+    monkeypatch.setattr("otpy.distribution.routing.encode_signal_apart", encode_and_forget)
     with cluster.nodes["a"].attached():
         process.flag(trap_exit=True)
         pid = node.spawn_link(B, work)

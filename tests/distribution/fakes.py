@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from otpy.runtime.ports import SystemClock
+from otpy.runtime.telemetry import Events
 from otpy.terms.names import At
 from otpy.terms.pid import Creation, Pid
 from otpy.terms.signals import Message, Signal
@@ -19,6 +20,8 @@ class FakeNode:
         self.clock = SystemClock()
         self.entropy = random.Random(1)
         self.router: Any = None
+        self.busy: dict[Any, None] = {}
+        self.events = Events()
         self.log: list[tuple[str, Any]] = []
         self.changed = threading.Event()
 

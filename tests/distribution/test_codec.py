@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otpy.distribution.codec import DecodeError, decode, encode, encode_signal, frame, unframe
+from otpy.distribution.codec import DecodeError, decode, encode
+from otpy.distribution.frames import encode_signal, frame, unframe
 from otpy.terms.errors import NotSendable
 from otpy.terms.messages import Down, NodeUp
 from otpy.terms.names import At, Global
