@@ -209,8 +209,12 @@ class StatemLoop(BehaviourLoop):
 
     def _start_timer(self, timer: StartTimer) -> None:
         node, pid = self.proc.node, self.proc.pid
+        message = TimeIsUp(timer.type, timer.number)
+        if timer.at <= self._now():  # not by way of the timers: what comes next is to come after it
+            self.proc.put(message)
+            return
         self.timers[timer.number] = ref = node.new_ref(pid.number)
-        node.timers.arm(timer.at, ref, pid, TimeIsUp(timer.type, timer.number))
+        node.timers.arm(timer.at, ref, pid, message)
 
     def _now(self) -> float:
         return self.proc.node.clock.now()

@@ -21,6 +21,8 @@ counts only when all of its actions were good: until then ``state`` and ``data``
 
 Setting a time-out that runs starts it anew. Of several actions on one time-out in one list only
 the last counts. A time-out that is cancelled or set anew never comes, even if its time was up.
+Timers of one list are started from its end, as OTP does: of two that are due at the same time the
+later in the list comes first. Those of 0 seconds come in the order of the list.
 """
 
 from collections import deque
@@ -63,7 +65,7 @@ from otpy.machines.statem_types import (
 )
 from otpy.terms.calls import From
 from otpy.terms.unset import UNSET
-from otpy.terms.values import is_hashable, is_seconds
+from otpy.terms.values import is_hashable, is_instant, is_seconds
 
 NEVER = float("inf")
 SETS = (SetStateTimeout, SetEventTimeout, SetTimeout)
@@ -103,7 +105,11 @@ class Answer:
 
 @dataclass(slots=True)
 class StartTimer:
-    """See that ``fired(type, number)`` is called ``at`` that time, in its turn in the mailbox."""
+    """See that ``fired(type, number)`` is called ``at`` that time, in its turn in the mailbox.
+
+    If that time is over its turn is behind what is in the mailbox now. Timers for the same time
+    come in the order in which they were started.
+    """
 
     type: TimeoutType
     number: int
@@ -324,7 +330,7 @@ class Statem:
 
     def _note(self, action: Any) -> None:
         type_ = _type_of(action)
-        if type_ is None or (isinstance(action, SETS) and not _is_time(action.seconds)):
+        if type_ is None or (isinstance(action, SETS) and not _is_time(action)):
             raise Bad("bad_action_from_state_function", action)
         self._set.pop(type_, None)  # the last action on a time-out counts, in its own turn
         self._set[type_] = action
@@ -340,9 +346,9 @@ class Statem:
             self._cancel(STATE_TIMEOUT, effects)
         self._cancel(EVENT_TIMEOUT, effects)
         started: list[TimeoutType] = []
-        for type_, action in self._set.items():
+        for type_, action in reversed(self._set.items()):
             self._set_timer(type_, action, now, started, effects)
-        self.due.extend(started)
+        self.due.extend(reversed(started))
         self.queue.extendleft(reversed(self._inserted))
         self.state, self.data = self.next_state, self.next_data
         self.current = self._next()
@@ -384,10 +390,11 @@ class Statem:
             return
         self.number += 1
         self.timers[type_] = timer = Timer(self.number, action.content, None)
-        if seconds == 0:
+        absolute = isinstance(action, SETS) and action.abs
+        if seconds == 0 and not absolute:
             started.append(type_)
         else:
-            timer.at = at = now + seconds
+            timer.at = at = seconds if absolute else now + seconds
             effects.append(StartTimer(type_, timer.number, at))
 
 
@@ -400,8 +407,11 @@ def _is_reply(action: Any) -> bool:
     return isinstance(action, Reply) and isinstance(action.from_, From)
 
 
-def _is_time(seconds: Any) -> bool:
-    return seconds is None or is_seconds(seconds)
+def _is_time(action: SetStateTimeout | SetEventTimeout | SetTimeout) -> bool:
+    absolute: object = action.abs
+    if not isinstance(absolute, bool):
+        return False
+    return action.seconds is None or (is_instant if absolute else is_seconds)(action.seconds)
 
 
 def _type_of(action: Any) -> TimeoutType | None:

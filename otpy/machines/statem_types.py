@@ -21,13 +21,15 @@
 | ``{state_timeout, Time, Content}``       | ``SetStateTimeout(seconds, content)``         |
 | ``{timeout, Time, Content}``             | ``SetEventTimeout(seconds, content)``         |
 | ``{{timeout, Name}, Time, Content}``     | ``SetTimeout(name, seconds, content)``        |
+| ``{..., Time, Content, {abs, true}}``    | the same three with ``abs=True``              |
 | ``{state_timeout, cancel}``              | ``CancelStateTimeout()``; likewise the others |
 | ``{state_timeout, update, Content}``     | ``UpdateStateTimeout(content)``; likewise     |
 | ``hibernate``                            | ``Hibernate()``                               |
 | ``{push_callback_module, M}``            | ``PushCallbackModule(m)``; change and pop too |
 
 Actions are one action or a list of them. Data left out is unchanged. Time is in seconds; None
-is never, and cancels.
+is never, and cancels. With ``abs`` it is an instant of the node's clock, in the seconds of
+``process.monotonic_time()``; one that is over is due at once, behind what is in the mailbox.
 """
 
 from collections.abc import Hashable, Sequence
@@ -145,28 +147,37 @@ class Hibernate:
 class SetStateTimeout:
     """``StateTimeout()`` with ``content`` in ``seconds``, unless the state changes before.
 
-    0: before anything in the mailbox.
+    0: before anything in the mailbox. With ``abs`` at the instant ``seconds``.
     """
 
     seconds: float | None
     content: Any = None
+    abs: bool = False
 
 
 @dataclass(slots=True)
 class SetEventTimeout:
-    """``EventTimeout()`` with ``content`` if no event comes in ``seconds``."""
+    """``EventTimeout()`` with ``content`` if no event comes in ``seconds``.
+
+    With ``abs`` if none comes until the instant ``seconds``.
+    """
 
     seconds: float | None
     content: Any = None
+    abs: bool = False
 
 
 @dataclass(slots=True)
 class SetTimeout:
-    """``NamedTimeout(name)`` with ``content`` in ``seconds``, whatever the state is by then."""
+    """``NamedTimeout(name)`` with ``content`` in ``seconds``, whatever the state is by then.
+
+    With ``abs`` at the instant ``seconds``.
+    """
 
     name: Hashable
     seconds: float | None
     content: Any = None
+    abs: bool = False
 
 
 @dataclass(slots=True)

@@ -9,11 +9,12 @@ from otpy.terms.errors import BadArgument
 from otpy.terms.messages import TimerCancelled, TimerFired, TimerRead
 from otpy.terms.names import local_key
 from otpy.terms.pid import Pid, Ref
+from otpy.terms.values import is_instant
 
 
 def check_instant(value: object) -> None:
     """Raise ``BadArgument`` unless ``value`` can be a time of ``monotonic_time``."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if not is_instant(value):
         raise BadArgument(f"abs: {value!r}; expected an instant of process.monotonic_time()")
 
 

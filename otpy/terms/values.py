@@ -29,6 +29,11 @@ def is_seconds(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
+def is_instant(value: object) -> TypeGuard[float]:
+    """Whether it can be a time of a clock: any number; neither a bool nor a NaN is one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
 def is_hashable(value: object) -> bool:
     """Whether it has a hash; a tuple with a list in it has none."""
     try:

@@ -64,14 +64,19 @@ class World:
 
 
 class Played:
-    """The real engine at work."""
+    """The real engine at work.
+
+    ``set_again``: a time-out of 0 seconds was set to another time before its turn.
+    """
 
     def __init__(self, world: World, ok: t.Ok[Any, Any]) -> None:
         self.world = world
         self.mailbox: deque[Any] = deque()
         self.running: dict[int, StartTimer] = {}
         self.engine = Statem(ok.state, ok.data, Entering if world.enters else Plain)
+        self.set_again = False
         self.perform(self.engine.start(ok.actions, world.clock))
+        self.drain()
         self.rest()
 
     def step(self, step: Step) -> None:
@@ -79,9 +84,18 @@ class Played:
         contents, seconds = step
         self.mailbox.extend(Event(t.Cast(), content) for content in contents)
         self.world.clock += seconds
+        self.fire()
+        self.drain()
+        self.rest()
+
+    def fire(self) -> None:
+        """The timers whose time has come enter the mailbox."""
         for timer in sorted(self.running.values(), key=lambda x: (x.at, x.number)):
             if timer.at <= self.world.clock:
                 self.mailbox.append(self.running.pop(timer.number))
+
+    def drain(self) -> None:
+        """Handle what is in the mailbox."""
         while self.mailbox and not self.world.over:
             item = self.mailbox.popleft()
             event = item
@@ -89,7 +103,6 @@ class Played:
                 event = self.engine.fired(item.type, item.number)
             if event is not None:
                 self.perform(self.engine.event(event))
-        self.rest()
 
     def perform(self, effects: list[Any]) -> None:
         """Do what the engine says."""
@@ -98,11 +111,16 @@ class Played:
             for effect in effects:
                 match effect:
                     case Invoke(event):
-                        engine = self.engine
+                        engine, due = self.engine, list(self.engine.due)
                         result = self.world.call(event, engine.next_state, engine.next_data)
                         again = engine.returned(result, self.world.clock)
+                        self.set_again |= any(
+                            isinstance(x, StartTimer) and x.type in due for x in again
+                        )
                     case Answer(reply):
                         self.world.trace.append(("reply", reply.value))
+                    case StartTimer(at=at) if at <= self.world.clock:
+                        self.mailbox.append(effect)
                     case StartTimer(_, number, _):
                         self.running[number] = effect
                     case CancelTimer(number):
@@ -121,11 +139,11 @@ class Played:
 
 @dataclass
 class Late:
-    """A time-out of ``Dumb``: ``at`` is 0 for one that is due before the mailbox."""
+    """A time-out of ``Dumb``: ``at`` is None for one that is due before the mailbox."""
 
     type: t.TimeoutType
     content: Any
-    at: float
+    at: float | None
     arrived: bool = False
 
 
@@ -151,15 +169,19 @@ class Dumb:
         contents, seconds = step
         self.inbox += [Event(t.Cast(), content) for content in contents]
         self.world.clock += seconds
-        for late in sorted(self.late, key=lambda x: x.at):
-            if 0 < late.at <= self.world.clock and not late.arrived:
+        self.arrive()
+        self.drain()
+
+    def arrive(self) -> None:
+        running = [(late.at, late) for late in self.late if late.at is not None]
+        for at, late in sorted(running, key=lambda x: x[0]):
+            if at <= self.world.clock and not late.arrived:
                 late.arrived = True
                 self.inbox.append(late)
-        self.drain()
 
     def drain(self) -> None:
         while not self.world.over:
-            due = [late for late in self.late if late.at == 0]
+            due = [late for late in self.late if late.at is None]
             if self.inserted:
                 self.one(self.inserted.pop(0))
             elif due:
@@ -246,10 +268,21 @@ class Dumb:
         news = [Event(x.type, x.content) for x in done if isinstance(x, t.NextEvent)]
         self.inserted = news + self.inserted
         timed = [(type_of(action), action) for action in done]
+        last: list[tuple[t.TimeoutType, Any]] = []
         for index, (type_, action) in enumerate(timed):
             later = [other for other, _ in timed[index + 1 :]]
             if type_ is not None and type_ not in later:
-                self.time(type_, action)
+                last.append((type_, action))
+        due = [pair for pair in last if self.at_once(*pair)]
+        for type_, action in [*reversed([pair for pair in last if pair not in due]), *due]:
+            self.time(type_, action)
+            self.arrive()
+
+    def at_once(self, type_: t.TimeoutType, action: Any) -> bool:
+        """Whether it comes before the mailbox: OTP starts these first to last, others backwards."""
+        if action.__class__.__name__.startswith("Update"):
+            return type_ not in [late.type for late in self.late]
+        return getattr(action, "seconds", None) == 0 and not action.abs
 
     def time(self, type_: t.TimeoutType, action: Any) -> None:
         name = action.__class__.__name__
@@ -259,10 +292,10 @@ class Dumb:
             return
         self.forget(type_)
         if name.startswith("Update"):
-            self.late.append(Late(type_, action.content, 0))
+            self.late.append(Late(type_, action.content, None))
         elif name.startswith("Set") and action.seconds is not None:
-            at = self.world.clock + action.seconds if action.seconds else 0
-            self.late.append(Late(type_, action.content, at))
+            at = None if action.seconds == 0 else self.world.clock + action.seconds
+            self.late.append(Late(type_, action.content, action.seconds if action.abs else at))
 
     def forget(self, type_: t.TimeoutType) -> None:
         self.late = [late for late in self.late if late.type != type_]

@@ -14,6 +14,7 @@ from tests.machines.statems import Plain, Step, traces
 
 FROM = From(cast("Any", "caller"), 1, cast("Any", "machine"))
 SECONDS = st.sampled_from([0, 0, 1, 2, 3, None])
+ABS = st.sampled_from([False, False, True])  # the clock begins at 0 and gets to 12 at most
 CONTENTS = st.integers(0, 9)
 NAMES = st.sampled_from(["x", "y"])
 INSERTED = st.sampled_from(
@@ -23,9 +24,9 @@ ACTION: st.SearchStrategy[Any] = st.one_of(
     st.builds(t.Reply, st.just(FROM), CONTENTS),
     st.builds(t.Postpone, st.sampled_from([True, True, False])),
     st.builds(t.NextEvent, INSERTED, CONTENTS),
-    st.builds(t.SetStateTimeout, SECONDS, CONTENTS),
-    st.builds(t.SetEventTimeout, SECONDS, CONTENTS),
-    st.builds(t.SetTimeout, NAMES, SECONDS, CONTENTS),
+    st.builds(t.SetStateTimeout, SECONDS, CONTENTS, ABS),
+    st.builds(t.SetEventTimeout, SECONDS, CONTENTS, ABS),
+    st.builds(t.SetTimeout, NAMES, SECONDS, CONTENTS, ABS),
     st.just(t.CancelStateTimeout()),
     st.just(t.CancelEventTimeout()),
     st.builds(t.CancelTimeout, NAMES),
@@ -76,6 +77,7 @@ MOVES: tuple[Any, ...] = (
     t.KeepStateAndData([t.SetEventTimeout(0, "e"), t.SetTimeout("x", 0, "x")]),
     t.KeepStateAndData([t.SetStateTimeout(1, "s"), t.SetEventTimeout(1, "e")]),
     t.KeepStateAndData([t.SetTimeout("x", 1, "x"), t.NextEvent(t.Internal(), 4)]),
+    t.KeepStateAndData([t.SetTimeout("x", 0, "x", abs=True), t.SetEventTimeout(1, "e", abs=True)]),
     t.KeepStateAndData([t.UpdateStateTimeout("u"), t.CancelTimeout("x")]),
     t.RepeatStateAndData(),
     t.Stop("why"),
