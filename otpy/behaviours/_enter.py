@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from otpy.behaviours._code_change import made
 from otpy.behaviours._loop import Loop
 from otpy.behaviours.results import UNSET
 from otpy.runtime._current import waiter
@@ -53,7 +52,7 @@ def entered(me: Process, module: Any, state: Any, name: Any, timeout: float | No
         raise BadArgument(f"enter_loop({module!r}): expected a GenServer class")
     check_timeout(timeout)
     _check_name(me, name)
-    server = made(wanted)
+    server: GenServer[Any] = wanted()
     loop = Loop(server, None, _parent(me), None, name)
     loop.proc = me
     loop.state = state

@@ -49,12 +49,23 @@ class StatemLoop(BehaviourLoop):
     label = "gen_statem_terminate"
 
     def __init__(
-        self, module: CallbackModule, arg: Any, parent: Pid | None, starter: From, name: Any
+        self, module: CallbackModule, arg: Any, parent: Pid | None, starter: From | None, name: Any
     ) -> None:
-        super().__init__(module, arg, parent, starter, name)
         self.engine: Statem | None = None
         self.timers: dict[int, Ref] = {}
-        self.instances: dict[Any, Any] = {type(module): module}
+        self.instances: dict[Any, Any] = {}
+        super().__init__(module, arg, parent, starter, name)
+
+    def run(self, module: CallbackModule) -> None:
+        """Take the callbacks from this object: the one in use is not kept to come back to."""
+        engine = self.engine
+        if engine is not None:
+            before = engine.modules[-1]
+            engine.change_module(type_of(module))
+            if before not in engine.modules:
+                del self.instances[before]
+        super().run(module)
+        self.instances[type_of(module)] = module
 
     # For ``sys`` and reports.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Generic, TypeVar, overload
 
-from otpy.behaviours._code_change import changed
+from otpy.behaviours._code_change import CodeChangeRefused, successor
 from otpy.behaviours._enter import enter_loop
 from otpy.behaviours._loop import Loop, answer
 from otpy.behaviours._module import CallbackModule
@@ -29,7 +29,7 @@ from otpy.behaviours._requests import (
     wait_response,
 )
 from otpy.behaviours._start import TIMED_OUT, await_reply, start_and_wait
-from otpy.behaviours.results import CallResult, InitResult, Next, Ok
+from otpy.behaviours.results import CallResult, InitResult, Next, Ok, Stop
 from otpy.runtime._current import HERE, current, waiter
 from otpy.runtime.arguments import check_timeout
 from otpy.runtime.locked import LockedProcess, put_from
@@ -120,7 +120,14 @@ class GenServer(CallbackModule, Generic[S]):
         self, module: type[Any], old_vsn: Any, state: S, extra: Any
     ) -> "tuple[GenServer[Any], Any]":
         """What ``sys.change_code`` makes of it; for behaviours whose class is not the user's."""
-        return changed(self, module, old_vsn, state, extra)
+        new: GenServer[Any] = successor(self, module, GenServer)
+        result: Any = new.code_change(old_vsn, state, extra)
+        accepted: Any = result
+        if isinstance(result, Ok):
+            return new, accepted.state
+        if isinstance(result, Stop):
+            raise CodeChangeRefused(result.reason)
+        raise CodeChangeRefused(("bad_return_value", result))
 
     @classmethod
     def start_link(cls, arg: Any, /) -> Pid:

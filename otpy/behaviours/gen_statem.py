@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from otpy.behaviours import gen_server
+from otpy.behaviours._code_change import CodeChangeRefused, successor
 from otpy.behaviours._module import CallbackModule
 from otpy.behaviours._start import start_and_wait
 from otpy.behaviours._statem_loop import StatemLoop
@@ -142,6 +143,32 @@ class GenStatem(CallbackModule, Generic[S, D]):
         reason. What is left out stays.
         """
         return status
+
+    def code_change(self, old_vsn: Any, state: S, data: D, extra: Any, /) -> Any:
+        """State and data as this class keeps them, of what another left: ``Ok(state, data)``.
+
+        ``sys.change_code`` asks for it; the callback mode and the state enter calls are this
+        class's from then on. It is no change of state: no state is entered, no time-out
+        cancelled, nothing that was postponed comes. Anything else, also an ``Ok`` with actions
+        and an exception, refuses the change.
+        """
+        return Ok(state, data)
+
+    def changed_to(
+        self, module: type[Any], old_vsn: Any, state: tuple[S, D], extra: Any
+    ) -> "tuple[GenStatem[Any, Any], tuple[Any, Any]]":
+        """What ``sys.change_code`` makes of it: the new callbacks; state and data."""
+        new: GenStatem[Any, Any] = successor(self, module, GenStatem)
+        if new.callback_mode is None:
+            why = f"class {module.__qualname__} has no callback_mode"
+            raise CodeChangeRefused(("bad_module", why))
+        result: Any = new.code_change(old_vsn, *state, extra)
+        accepted: Any = result
+        if isinstance(result, Ok) and accepted.actions == ():
+            return new, (accepted.state, accepted.data)
+        if isinstance(result, Stop):
+            raise CodeChangeRefused(accepted.reason)
+        raise CodeChangeRefused(("bad_return_value", result))
 
     def state_function(self, state: Any) -> StateFunction:
         """The method of a state; raises ``BadArgument`` if there is none."""

@@ -234,6 +234,10 @@ class Statem:
         self.state = self.next_state = state
         self.data = self.next_data = data
 
+    def change_module(self, module: type[CallbackModule]) -> None:
+        """Another class takes over from the one that has the callbacks, without an event."""
+        self.modules[-1] = module
+
     # A result.
 
     def _begin(self) -> None:
