@@ -129,9 +129,11 @@ MODULES = [
         ChangeCallbackModule Enter EventTimeout EventType From GenStatem Hibernate IGNORE Info
         InitResult Internal KeepState KeepStateAndData NamedTimeout NextEvent NextState Ok
         PopCallbackModule Postpone PushCallbackModule RepeatState RepeatStateAndData Reply
-        Request Result SetEventTimeout SetStateTimeout SetTimeout StateTimeout Stop StopAndReply
-        TimeoutType UpdateEventTimeout UpdateStateTimeout UpdateTimeout call cast reply start
-        start_link start_monitor stop whereis
+        Request RequestId RequestIds Result SetEventTimeout SetStateTimeout SetTimeout
+        StateTimeout Stop StopAndReply TimeoutType UpdateEventTimeout UpdateStateTimeout
+        UpdateTimeout call cast check_response enter_loop receive_response reply reqids_add
+        reqids_new reqids_size reqids_to_list send_request start start_link start_monitor stop
+        wait_response whereis
         """,
     ),
     (
@@ -216,7 +218,8 @@ MODULES = [
     (
         aio.gen_statem,
         """
-        call cast reply start start_link start_monitor stop
+        call cast enter_loop receive_response reply start start_link start_monitor stop
+        wait_response
         """,
     ),
     (

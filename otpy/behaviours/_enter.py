@@ -1,8 +1,9 @@
-"""``gen_server.enter_loop``: a process that runs already becomes a GenServer."""
+"""``enter_loop``: a process that runs already becomes a GenServer, or of another behaviour."""
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from otpy.behaviours._loop import Loop
+from otpy.behaviours._loop import BehaviourLoop, Loop
+from otpy.behaviours._module import CallbackModule
 from otpy.behaviours.results import UNSET
 from otpy.runtime._current import waiter
 from otpy.runtime.arguments import check_timeout
@@ -14,6 +15,8 @@ from otpy.terms.pid import Pid
 
 if TYPE_CHECKING:
     from otpy.behaviours.gen_server import GenServer
+
+L = TypeVar("L", bound=BehaviourLoop)
 
 
 def enter_loop(
@@ -32,33 +35,43 @@ def enter_loop(
     server outside a coroutine.
     """
     me = waiter("gen_server.enter_loop")
-    if getattr(module, "is_async", False):
-        raise BadArgument(
-            f"enter_loop({module.__qualname__}): it is an async server; use await aio.enter_loop"
-        )
-    loop = entered(me, module, state, name, timeout)
+    check_not_async(module, "aio.enter_loop")
+    loop = entered_server(me, module, state, name, timeout)
     if continue_ is not UNSET:
         loop.go_on(continue_)
     me.serve(loop)
     me.raise_dead()
 
 
-def entered(me: Process, module: Any, state: Any, name: Any, timeout: float | None) -> Loop:
-    """The loop that the process enters."""
+def check_not_async(module: object, instead: str) -> None:
+    """Raise ``BadArgument`` for a class with coroutines as callbacks; ``instead`` can do it."""
+    if getattr(module, "is_async", False):
+        raise BadArgument(f"enter_loop({module!r}): it has async callbacks; use await {instead}")
+
+
+def entered_server(
+    me: Process, module: "type[GenServer[Any]]", state: Any, name: Any, timeout: float | None
+) -> Loop:
+    """The loop of a GenServer that the process enters."""
     from otpy.behaviours.gen_server import GenServer
 
-    wanted: Any = module  # checked, a class loses the type of its servers' state
-    if not (isinstance(module, type) and issubclass(module, GenServer)):
+    given: object = module
+    if not (isinstance(given, type) and issubclass(given, GenServer)):
         raise BadArgument(f"enter_loop({module!r}): expected a GenServer class")
     check_timeout(timeout)
-    _check_name(me, name)
-    server: GenServer[Any] = wanted()
-    loop = Loop(server, None, _parent(me), None, name)
-    loop.proc = me
+    loop = entered(me, Loop, module, name)
     loop.state = state
     loop.idle_timeout = timeout
-    me.server = loop
     return loop
+
+
+def entered(me: Process, loop: type[L], module: type[CallbackModule], name: Any) -> L:
+    """The loop that the process enters, which has no state yet; its name is checked."""
+    _check_name(me, name)
+    made = loop(module(), None, _parent(me), None, name)
+    made.proc = me
+    me.server = made
+    return made
 
 
 def _check_name(me: Process, name: Any) -> None:

@@ -1,6 +1,8 @@
 """Calls that do not wait: ``gen_server.send_request`` and what takes the answers."""
 
-from typing import Any, Literal, TypeVar, overload
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Literal, TypeVar, cast, overload
 
 from otpy.behaviours._reqids import Asked, Request, RequestId, RequestIds, checked
 from otpy.behaviours.results import UNSET
@@ -16,6 +18,7 @@ from otpy.terms.pid import Pid
 from otpy.terms.signals import CallSignal, CancelCallSignal
 
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 Failed = tuple[Literal["error"], tuple[Any, Any]]
 Answer = tuple[Literal["reply"], R] | Failed
 Labelled = tuple[Answer[Any], Any, RequestIds]
@@ -131,6 +134,18 @@ def check_response(message: Any, source: Any, delete: bool = True) -> Any:
     if asked.empty:
         return "no_request"
     return shown(asked, message) if asked.is_answer(message) else "no_reply"
+
+
+def waits_as(module: str, function: F) -> F:
+    """A function of these that waits as one of another module, which ``WouldBlockLoop`` names."""
+    what = f"{module}.{function.__name__}"
+
+    @wraps(function)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        waiter(what)
+        return function(*args, **kwargs)
+
+    return cast("F", named)
 
 
 def shown(asked: Asked, response: Response | None, giving_up: Process | None = None) -> Any:

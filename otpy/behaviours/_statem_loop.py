@@ -95,15 +95,18 @@ class StatemLoop(BehaviourLoop):
 
     def init_done(self, result: Any) -> Any:
         if isinstance(result, types.Ok):
-            module = type_of(self.module)
-            self.engine = Statem(result.state, result.data, module, self._accepts)  # pyright: ignore[reportUnknownMemberType]
-            self.tell_starter(True, self.proc.pid)
-            return self._perform(self.engine.start(result.actions, self._now()))
+            return self.enter(result)  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(result, Ignore):
             self.quit(NORMAL, result)
         if isinstance(result, types.Stop):
             self.quit(result.reason, result.reason)
         self.quit(("bad_return_from_init", result), ("bad_return_from_init", result))
+
+    def enter(self, ok: types.Ok[Any, Any]) -> Any:
+        """Begin in this state, with this data and these actions."""
+        self.engine = Statem(ok.state, ok.data, type_of(self.module), self._accepts)
+        self.tell_starter(True, self.proc.pid)
+        return self._perform(self.engine.start(ok.actions, self._now()))
 
     def _accepts(self, module: Any) -> bool:
         """Whether a class may become the callback module; one of coroutines needs a task."""

@@ -6,14 +6,26 @@ module: ``gen_statem.NextState``, ``gen_statem.Reply``.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, overload
 
 from otpy.behaviours import gen_server
 from otpy.behaviours._code_change import CodeChangeRefused, successor
+from otpy.behaviours._enter import check_not_async, entered
 from otpy.behaviours._module import CallbackModule
+from otpy.behaviours._requests import check_response, send_request, waits_as
 from otpy.behaviours._start import start_and_wait
 from otpy.behaviours._statem_loop import StatemLoop
-from otpy.behaviours.gen_server import Request, cast, whereis
+from otpy.behaviours.gen_server import (
+    Request,
+    RequestId,
+    RequestIds,
+    cast,
+    reqids_add,
+    reqids_new,
+    reqids_size,
+    reqids_to_list,
+    whereis,
+)
 from otpy.behaviours.results import IGNORE, Ignore
 from otpy.machines.statem_types import (
     Action,
@@ -67,6 +79,8 @@ R = TypeVar("R")
 MODES = ("handle_event_function", "state_functions")
 InitResult = Ok[S, D] | Ignore | Stop[Any]
 StateFunction = Callable[[EventType, Any, Any], Any]
+receive_response = waits_as("gen_statem", gen_server.receive_response)
+wait_response = waits_as("gen_statem", gen_server.wait_response)
 
 
 class GenStatem(CallbackModule, Generic[S, D]):
@@ -228,6 +242,23 @@ def _start(
     return start_and_wait(me, how, StatemLoop, module, arg, name, timeout)
 
 
+def enter_loop(
+    module: type[GenStatem[S, D]], state: S, data: D, *, name: Any = None, actions: Actions = ()
+) -> NoReturn:
+    """Be a machine of that class from here on: ``gen_statem:enter_loop/4-6``.
+
+    ``init`` is not called; the actions are done, and the state is entered, as after it. A
+    ``name`` must be the process's already; exits and raises as ``gen_server.enter_loop``.
+    """
+    me = waiter("gen_statem.enter_loop")
+    check_module(module)
+    check_not_async(module, "aio.gen_statem.enter_loop")
+    loop = entered(me, StatemLoop, module, name)
+    loop.enter(Ok(state, data, actions))
+    me.serve(loop)
+    me.raise_dead()
+
+
 def check_module(module: object) -> None:
     """Raise ``BadArgument`` unless it is a class of machines, with a callback mode."""
     given: Any = module
@@ -328,6 +359,8 @@ __all__ = [
     "RepeatStateAndData",
     "Reply",
     "Request",
+    "RequestId",
+    "RequestIds",
     "Result",
     "SetEventTimeout",
     "SetStateTimeout",
@@ -341,10 +374,19 @@ __all__ = [
     "UpdateTimeout",
     "call",
     "cast",
+    "check_response",
+    "enter_loop",
+    "receive_response",
     "reply",
+    "reqids_add",
+    "reqids_new",
+    "reqids_size",
+    "reqids_to_list",
+    "send_request",
     "start",
     "start_link",
     "start_monitor",
     "stop",
+    "wait_response",
     "whereis",
 ]

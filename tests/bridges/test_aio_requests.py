@@ -10,6 +10,7 @@ from otpy import (
     BadArgument,
     Down,
     GenServer,
+    GenStatem,
     Node,
     NoReply,
     Ok,
@@ -18,6 +19,7 @@ from otpy import (
     aio,
     erpc,
     gen_server,
+    gen_statem,
     process,
     self_pid,
     sys,
@@ -95,6 +97,62 @@ def test_an_async_process_becomes_a_server(node: Node) -> None:
     assert process.receive(timeout=5) == Down(ref, pid, "over")
     with pytest.raises(BadArgument, match="no process"):
         asyncio.run(body(Echo))
+
+
+class Light(GenStatem[str, Any], callback_mode="handle_event_function", state_enter=True):
+    """Answers with its state and data; those who ask in "red" wait for "green"."""
+
+    def init(self, arg: Any, /) -> Any:
+        return gen_statem.Ok("red", arg)
+
+    def handle_event(self, event_type: Any, content: Any, state: str, data: Any, /) -> Any:
+        match event_type:
+            case gen_statem.Call() if state == "red":
+                return gen_statem.KeepStateAndData(gen_statem.Postpone())
+            case gen_statem.Call(from_):
+                return gen_statem.KeepStateAndData(gen_statem.Reply(from_, (state, data)))
+            case gen_statem.Enter():
+                return gen_statem.KeepState((*data, f"enter {state}"))
+            case _:
+                return gen_statem.NextState("green")
+
+
+class AsyncLight(Light):
+    """The same for coroutines."""
+
+    async def handle_event(self, event_type: Any, content: Any, state: str, data: Any, /) -> Any:
+        await asyncio.sleep(0)
+        return super().handle_event(event_type, content, state, data)
+
+
+@pytest.mark.parametrize("module", [Light, AsyncLight])
+def test_an_async_process_becomes_a_machine(node: Node, module: Any) -> None:
+    async def body() -> None:
+        actions = gen_statem.SetStateTimeout(0)
+        await aio.gen_statem.enter_loop(module, "red", ("first",), actions=actions)
+
+    pid, ref = process.spawn(body, monitor=True)
+    assert gen_statem.call(pid, "x", 5) == ("green", ("first", "enter red", "enter green"))
+    assert sys.get_status(pid)["module"] is module
+    gen_statem.stop(pid, "over")
+    assert process.receive(timeout=5) == Down(ref, pid, "over")
+    with pytest.raises(BadArgument, match="no process"):
+        asyncio.run(body())
+
+
+def test_a_task_waits_for_responses_of_a_machine(node: Node) -> None:
+    pid = gen_statem.start(Light, ())
+
+    async def body() -> None:
+        async with aio.attached():
+            request = gen_statem.send_request(pid, "x")
+            assert await aio.gen_statem.wait_response(request, 0.001) == "timeout"
+            gen_statem.cast(pid, "go")
+            answer = await aio.gen_statem.receive_response(request, 5)
+            assert answer == ("reply", ("green", ("enter red", "enter green")))
+            assert left() == NOTHING
+
+    asyncio.run(body())
 
 
 def for_ever(who: Pid) -> None:

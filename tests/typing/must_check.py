@@ -1,7 +1,7 @@
 """What a user writes, and both type checkers must accept; the inferred types are asserted."""
 
 from dataclasses import dataclass
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from otpy import (
     IGNORE,
@@ -9,6 +9,7 @@ from otpy import (
     Down,
     From,
     GenServer,
+    GenStatem,
     InitResult,
     Next,
     NoReply,
@@ -19,6 +20,7 @@ from otpy import (
     Stop,
     Timeout,
     gen_server,
+    gen_statem,
     process,
 )
 
@@ -94,11 +96,33 @@ class Async(GenServer[int]):
         return Reply(count)
 
 
+Light = Literal["red", "green"]
+
+
+class Lights(GenStatem[Light, int], callback_mode="handle_event_function"):
+    def init(self, changes: int, /) -> gen_statem.InitResult[Light, int]:
+        return gen_statem.Ok("red", changes, gen_statem.SetStateTimeout(5.0, abs=True))
+
+    def code_change(
+        self, old_vsn: object, light: Light, changes: int, extra: object, /
+    ) -> gen_statem.Ok[Light, int]:
+        return gen_statem.Ok(light, changes + 1)
+
+
+def become_lights() -> None:
+    gen_statem.enter_loop(Lights, "green", 0, actions=gen_statem.SetStateTimeout(5.0))
+
+
 pid = Counter.start_link(1)
 assert_type(gen_server.call(pid, Get()), int)
 assert_type(gen_server.call(Counter, Names("a"), timeout=None), list[str])
 assert_type(gen_server.call(pid, "anything"), Any)
 assert_type(gen_server.call(pid, ("tagged", 1)), Any)
+asked = gen_statem.send_request(pid, Get())
+assert_type(asked, gen_statem.RequestId[int])
+response = gen_statem.receive_response(asked, 5.0)
+if response != "timeout" and response[0] == "reply":
+    assert_type(response[1], int)
 gen_server.cast(pid, Add(1))
 assert_type(process.spawn(print, "x"), Pid)
 assert_type(process.send(pid, Add(2)), Add)

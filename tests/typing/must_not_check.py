@@ -6,6 +6,7 @@ from otpy import (
     CallResult,
     From,
     GenServer,
+    GenStatem,
     InitResult,
     Next,
     NoReply,
@@ -14,6 +15,7 @@ from otpy import (
     Request,
     Stop,
     gen_server,
+    gen_statem,
     process,
     self_pid,
 )
@@ -55,7 +57,19 @@ class Counter(GenServer[int]):
         return None
 
 
+class Door(GenStatem[str, int], callback_mode="handle_event_function"):
+    """Its state is a str, its data an int."""
+
+
+def become_a_door(state: bytes) -> None:
+    if state:
+        gen_statem.enter_loop(Door, state, 0)  # wrong
+    gen_statem.enter_loop(Door, "open", "the data may not")  # wrong
+
+
 pid = self_pid()
+gen_statem.SetStateTimeout(5.0, abs="the last")  # wrong
+gen_statem.receive_response("no request")  # wrong
 text: str = gen_server.call(pid, Get())  # wrong
 gen_server.call(pid, Add(1))  # wrong
 gen_server.call(pid, Get(), timeout="soon")  # wrong

@@ -3,7 +3,7 @@
 from typing import Any, Literal, NoReturn, overload
 
 from otpy.behaviours import gen_server
-from otpy.behaviours._enter import entered
+from otpy.behaviours._enter import entered_server
 from otpy.behaviours._loop import BehaviourLoop, Loop
 from otpy.behaviours._module import CallbackModule
 from otpy.behaviours._reqids import Asked, RequestId, RequestIds
@@ -232,13 +232,19 @@ async def enter_loop(
     continue_: Any = UNSET,
 ) -> NoReturn:
     """``gen_server.enter_loop``, for a process whose body is a coroutine."""
-    me = _task.mine()
-    if me is None:
-        raise BadArgument("enter_loop: this task is no process; start one with process.spawn")
-    loop = entered(me, module, state, name, timeout)
+    me = enters()
+    loop = entered_server(me, module, state, name, timeout)
     if continue_ is not UNSET:
         again = loop.go_on(continue_)
         if again is not None:
             await again
     await me.serve_later(loop)
     me.raise_dead()
+
+
+def enters() -> TaskProcess:
+    """The process that is to enter a loop. Raises ``BadArgument`` in a task that is none."""
+    me = _task.mine()
+    if me is None:
+        raise BadArgument("enter_loop: this task is no process; start one with process.spawn")
+    return me

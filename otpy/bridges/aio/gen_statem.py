@@ -1,17 +1,22 @@
 """``otpy.gen_statem`` for coroutines."""
 
-from typing import Any, overload
+from typing import Any, NoReturn, TypeVar, overload
 
 from otpy.behaviours import gen_statem
+from otpy.behaviours._enter import entered
 from otpy.behaviours._statem_loop import StatemLoop
 from otpy.behaviours.gen_server import Request
-from otpy.behaviours.gen_statem import GenStatem, called, cast, reply
+from otpy.behaviours.gen_statem import Actions, GenStatem, Ok, called, cast, reply
 from otpy.bridges.aio import _servers, _task
+from otpy.bridges.aio._servers import receive_response, wait_response
 from otpy.runtime.node import Node
 from otpy.runtime.process import Dest
 from otpy.runtime.tasks import TaskProcess
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NORMAL
+
+S = TypeVar("S")
+D = TypeVar("D")
 
 
 @overload
@@ -82,6 +87,20 @@ async def start_monitor(
     return pid, ref
 
 
+async def enter_loop(
+    module: type[GenStatem[S, D]], state: S, data: D, *, name: Any = None, actions: Actions = ()
+) -> NoReturn:
+    """``gen_statem.enter_loop``, for a process whose body is a coroutine."""
+    me = _servers.enters()
+    gen_statem.check_module(module)
+    loop = entered(me, StatemLoop, module, name)
+    again = loop.enter(Ok(state, data, actions))
+    if again is not None:
+        await again
+    await me.serve_later(loop)
+    me.raise_dead()
+
+
 async def _start(
     how: str,
     module: type[GenStatem[Any, Any]],
@@ -94,4 +113,15 @@ async def _start(
     return await _servers.start_and_wait(me, how, StatemLoop, module, arg, name, timeout)
 
 
-__all__ = ["call", "cast", "reply", "start", "start_link", "start_monitor", "stop"]
+__all__ = [
+    "call",
+    "cast",
+    "enter_loop",
+    "receive_response",
+    "reply",
+    "start",
+    "start_link",
+    "start_monitor",
+    "stop",
+    "wait_response",
+]
