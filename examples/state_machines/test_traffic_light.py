@@ -29,6 +29,21 @@ def test_a_light_stays_green_until_somebody_presses_the_button() -> None:
     Simulation(1).run(scenario, limit=7200)
 
 
+def test_all_who_wait_cross_when_it_turns_red() -> None:
+    def scenario() -> None:
+        traffic_light.start_link("light")
+        walkers = gen_statem.reqids_new()
+        for name in ("ann", "bob"):
+            gen_statem.send_request("light", "cross", name, walkers)
+        assert gen_statem.wait_response(walkers, 60) == "timeout"  # nobody has pressed the button
+        gen_statem.cast("light", "button")
+        for number, name in enumerate(("ann", "bob"), 1):
+            assert gen_statem.wait_response(walkers, 60) == (("reply", number), name, walkers)
+        assert colour() == "red"
+
+    Simulation(1).run(scenario)
+
+
 def test_who_wants_to_cross_waits_for_red() -> None:
     def scenario() -> None:
         traffic_light.start_link("light")
