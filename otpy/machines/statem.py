@@ -304,7 +304,7 @@ class Statem:
             self._note(action)
         elif _is_reply(action):
             effects.append(Answer(action))
-        elif isinstance(action, Postpone):
+        elif isinstance(action, Postpone) and _is_bool(action.on):
             if action.on and self._entering:
                 raise Bad("bad_state_enter_action_from_state_function", action)
             self._postpone = action.on
@@ -316,7 +316,7 @@ class Statem:
             self._inserted.append(Event(action.type, action.content))
         elif isinstance(action, MODULES):
             self._use(action)
-        elif not isinstance(action, Hibernate):
+        elif not (isinstance(action, Hibernate) and _is_bool(action.on)):
             raise Bad("bad_action_from_state_function", action)
 
     def _use(self, action: Any) -> None:
@@ -411,11 +411,14 @@ def _is_reply(action: Any) -> bool:
     return isinstance(action, Reply) and isinstance(action.from_, From)
 
 
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_time(action: SetStateTimeout | SetEventTimeout | SetTimeout) -> bool:
-    absolute: object = action.abs
-    if not isinstance(absolute, bool):
+    if not _is_bool(action.abs):
         return False
-    return action.seconds is None or (is_instant if absolute else is_seconds)(action.seconds)
+    return action.seconds is None or (is_instant if action.abs else is_seconds)(action.seconds)
 
 
 def _type_of(action: Any) -> TimeoutType | None:

@@ -30,6 +30,7 @@ from otpy.behaviours.gen_statem import (
     Call,
     ChangeCallbackModule,
     EventType,
+    Hibernate,
     KeepState,
     NextEvent,
     NextState,
@@ -165,6 +166,8 @@ def test_statem_22_a_reply_may_come_later_from_a_kept_from(run: Runner) -> None:
 
 WRONG_ACTIONS: list[Any] = [
     "postpone",
+    Postpone("yes"),  # type: ignore[arg-type]  # what is refused
+    Hibernate(1),  # type: ignore[arg-type]  # what is refused
     5,
     Reply("nobody", 1),  # type: ignore[arg-type]  # what is refused
     SetStateTimeout(-1),

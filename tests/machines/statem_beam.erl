@@ -1,8 +1,8 @@
-%% Plays scripts on OTP's own gen_statem. In: one {Enters, Actions, Results, Steps} a line, in which
+%% Plays scripts on OTP's own gen_statem. In: one {Module, Actions, Results, Steps} a line, in which
 %% past and future are instants and from is who made a call. Out: the trace of each, one a line.
 -module(statem_beam).
 -define(RESULTS, 12).
--export([main/2, init/1, callback_mode/0, handle_event/4, terminate/3]).
+-export([main/2, init/1, handle_event/4, terminate/3]).
 
 main(In, Out) ->
     {ok, Scripts} = file:consult(In),
@@ -20,14 +20,7 @@ swap(Term, Map) when is_list(Term) -> [swap(Part, Map) || Part <- Term];
 swap(Term, Map) when is_tuple(Term) -> list_to_tuple(swap(tuple_to_list(Term), Map));
 swap(Term, _) -> Term.
 
-callback_mode() ->
-    case get(enters) of
-        true -> [handle_event_function, state_enter];
-        _ -> handle_event_function
-    end.
-
-init({Enters, Actions, Results, To}) ->
-    put(enters, Enters),
+init({Actions, Results, To}) ->
     put(results, Results),
     put(to, To),
     {ok, a, 0, Actions}.
@@ -42,8 +35,8 @@ handle_event(Type, Content, State, Data) ->
 terminate(Reason, State, Data) ->
     get(to) ! {terminate, Reason, State, Data}.
 
-play({Enters, Actions, Results, Steps}) ->
-    {ok, Pid} = gen_statem:start(?MODULE, {Enters, Actions, Results, self()}, []),
+play({Module, Actions, Results, Steps}) ->
+    {ok, Pid} = gen_statem:start(Module, {Actions, Results, self()}, []),
     catch settled(Pid),
     [step(Pid, Contents) || Contents <- Steps],
     Monitor = monitor(process, Pid),

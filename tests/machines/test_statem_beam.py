@@ -15,7 +15,7 @@ import pytest
 
 from otpy.machines import statem_types as t
 from otpy.terms.calls import From
-from tests.machines.statems import Played, World, type_of
+from tests.machines.statems import Entering, Plain, Played, World, type_of
 
 SEED = 20
 SCRIPTS = 1500
@@ -32,6 +32,15 @@ TYPES: dict[type, str] = {
     t.EventTimeout: "timeout",
     t.Enter: "enter",
 }
+MODULES: dict[type, str] = {Plain: "statem_plain", Entering: "statem_entering"}
+CALLBACKS = """
+-module({name}).
+-export([init/1, callback_mode/0, handle_event/4, terminate/3]).
+callback_mode() -> {mode}.
+init(Arg) -> statem_beam:init(Arg).
+handle_event(Type, Content, State, Data) -> statem_beam:handle_event(Type, Content, State, Data).
+terminate(Reason, State, Data) -> statem_beam:terminate(Reason, State, Data).
+"""
 INSERTED = (
     t.Internal(), t.Cast(), t.Info(), t.StateTimeout(), t.EventTimeout(), t.NamedTimeout("x")
 )  # fmt: skip
@@ -60,6 +69,9 @@ class Author:
                 t.SetEventTimeout(time, number, absolute),
                 t.SetTimeout(name, time, number, absolute),
                 t.SetTimeout(name, time, number, absolute),
+                t.PushCallbackModule(draw.choice([Plain, Entering])),
+                t.ChangeCallbackModule(draw.choice([Plain, Entering])),
+                t.PopCallbackModule() if draw.random() < 0.2 else t.Hibernate(),
                 t.CancelStateTimeout(),
                 t.CancelEventTimeout(),
                 t.CancelTimeout(name),
@@ -123,6 +135,14 @@ def action_term(action: Any) -> str:
             return f"{{next_event,{type_term(type_)},{content}}}"
         case t.Reply(_, value):
             return f"{{reply,from,{value}}}"
+        case t.PushCallbackModule(module):
+            return f"{{push_callback_module,{MODULES[module]}}}"
+        case t.ChangeCallbackModule(module):
+            return f"{{change_callback_module,{MODULES[module]}}}"
+        case t.PopCallbackModule():
+            return "pop_callback_module"
+        case t.Hibernate():
+            return "hibernate"
         case _:
             key = type_term(type_of(action))
     if hasattr(action, "seconds"):
@@ -167,6 +187,13 @@ def reason_term(reason: Any) -> str:
     return f"{{{kind},{action_term(what) if 'action' in kind else result_term(what)}}}"
 
 
+def script_term(script: Script) -> str:
+    enters, actions, results, steps = script
+    module = MODULES[Entering if enters else Plain]
+    terms = list_term([action_term(a) for a in actions]), list_term(list(map(result_term, results)))
+    return f"{{{module},{','.join(terms)},{steps}}}"
+
+
 def played(script: Script) -> str | None:
     """The engine's trace as a term; None for what OTP 25 does not do well."""
     enters, actions, results, steps = script
@@ -198,13 +225,15 @@ def entry_term(entry: Any) -> str:
 def test_the_engine_does_as_the_gen_statem_of_otp(tmp_path: Path) -> None:
     author = Author(SEED)
     scripts = author.scripts(SCRIPTS)
-    lines = [
-        f"{{{str(enters).lower()},{list_term([action_term(a) for a in actions])},"
-        f"{list_term([result_term(r) for r in results])},{steps}}}."
-        for (enters, actions, results, steps), _ in scripts
-    ]
+    lines = [script_term(script) + "." for script, _ in scripts]
     (tmp_path / "in").write_text("\n".join(lines))
-    subprocess.run(["erlc", str(ERL)], cwd=tmp_path, check=True, timeout=60)
+    for name, mode in (
+        ("statem_plain", "handle_event_function"),
+        ("statem_entering", "[handle_event_function, state_enter]"),
+    ):
+        (tmp_path / f"{name}.erl").write_text(CALLBACKS.format(name=name, mode=mode))
+    files = [str(ERL), "statem_plain.erl", "statem_entering.erl"]
+    subprocess.run(["erlc", *files], cwd=tmp_path, check=True, timeout=60)
     play = 'statem_beam:main("in", "out"), halt().'
     subprocess.run(["erl", "-noshell", "-eval", play], cwd=tmp_path, check=True, timeout=60)
     theirs = (tmp_path / "out").read_text().splitlines()
