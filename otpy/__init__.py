@@ -81,7 +81,7 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("Done", "Exited"), "otpy.behaviours.results"),
     "DynamicSupervisor": "otpy.behaviours.dynamic_supervisor",
     "PartitionSupervisor": "otpy.behaviours.partition_supervisor",
-    **dict.fromkeys(("self_pid", "actor_ref"), "otpy.runtime.process"),
+    **dict.fromkeys(("self_pid", "make_ref", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
     "start_node": "otpy.cluster.start",
@@ -157,6 +157,7 @@ if TYPE_CHECKING:
     from otpy.runtime.mail import From as From
     from otpy.runtime.node import Node as Node
     from otpy.runtime.process import actor_ref as actor_ref
+    from otpy.runtime.process import make_ref as make_ref
     from otpy.runtime.process import self_pid as self_pid
     from otpy.runtime.units import hours as hours
     from otpy.runtime.units import minutes as minutes

@@ -35,20 +35,21 @@ At BadArgument BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildE
 Crash Creation Done Down DynamicSupervisor Exit Exited From GenServer GenStatem Global IGNORE
 Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess
 NoReply Node NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName
-NotDistributed NotRegistered NotSendable Ok OtpyError PartitionSupervisor Pid ProcessExit
-ReceiveTimeout Ref RemoteError RemoteTimeout Reply Request Response SHUTDOWN SpawnReply StartError
-Stop Supervisor Task TaskSupervisor Timeout TimerCancelled TimerFired TimerRead Via WeakCookie
-WouldBlockLoop __version__ actor_ref agent aio application asgi dynamic_supervisor erpc gen_server
-gen_statem global_ hours minutes node partition_supervisor process pykka_child registry rpc
-seconds self_pid start_mesh start_node supervisor sys task task_supervisor timer
+NotDistributed NotRegistered NotSendable Ok OtpyError PartitionSupervisor Pid
+ProcessExit ReceiveTimeout Ref RemoteError RemoteTimeout Reply Request Response SHUTDOWN
+SpawnReply StartError Stop Supervisor Task TaskSupervisor Timeout TimerCancelled TimerFired
+TimerRead Via WeakCookie WouldBlockLoop __version__ actor_ref agent aio application asgi
+dynamic_supervisor erpc gen_server gen_statem global_ hours make_ref minutes node
+partition_supervisor process pykka_child registry rpc seconds self_pid start_mesh start_node
+supervisor sys task task_supervisor timer
 """
 MODULES = [
     (
         process,
         """
         AliasMode Dest actor_ref alias alive await_coroutine blocking cancel_timer delete
-        demonitor exit flag get get_keys info link list_ monitor monotonic_time put read_timer
-        receive register registered self_pid send send_after sleep spawn spawn_link
+        demonitor exit flag get get_keys info link list_ make_ref monitor monotonic_time put
+        read_timer receive register registered self_pid send send_after sleep spawn spawn_link
         spawn_monitor spawn_request start_timer unalias unlink unregister whereis
         """,
     ),
@@ -57,8 +58,8 @@ MODULES = [
         """
         CallResult From GenServer InitResult Next Request RequestId RequestIds abcast call cast
         check_response enter_loop multi_call receive_response reply reqids_add reqids_new
-        reqids_size reqids_to_list send_request start start_link start_monitor stop
-        wait_response whereis
+        reqids_size reqids_to_list send_request start start_link start_monitor stop wait_response
+        whereis
         """,
     ),
     (
@@ -95,9 +96,9 @@ MODULES = [
     (
         global_,
         """
-        LockId Resolver del_lock monitor_name notify_all_name random_exit_name
-        random_notify_name re_register_name register_name registered_names send set_lock start
-        sync trans unregister_name whereis_name
+        LockId Resolver del_lock monitor_name notify_all_name random_exit_name random_notify_name
+        re_register_name register_name registered_names send set_lock start sync trans
+        unregister_name whereis_name
         """,
     ),
     (
@@ -211,8 +212,8 @@ MODULES = [
     (
         aio.task_supervisor,
         """
-        async_ async_nolink async_stream async_stream_nolink children start_child start_link
-        stop terminate_child
+        async_ async_nolink async_stream async_stream_nolink children start_child start_link stop
+        terminate_child
         """,
     ),
     (

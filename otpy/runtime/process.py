@@ -57,6 +57,11 @@ def self_pid() -> Pid:
     return current().pid
 
 
+def make_ref() -> Ref:
+    """A reference that was never used before, on any node: ``make_ref/0``."""
+    return current().node.new_ref()
+
+
 # Sending and receiving.
 
 
@@ -346,6 +351,7 @@ __all__ = [
     "info",
     "link",
     "list_",
+    "make_ref",
     "monitor",
     "monotonic_time",
     "put",

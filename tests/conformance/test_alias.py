@@ -38,6 +38,16 @@ def test_proc_52_a_reply_alias_takes_one_message(world: World) -> None:
 
 
 @everywhere
+def test_proc_53_a_new_reference_is_no_alias(world: World) -> None:
+    """PROC-53: nor is one of make_ref() an alias; no two are equal."""
+    refs = [process.make_ref() for _ in range(100)]
+    assert len({process.self_pid(), *refs}) == 101
+    process.send(refs[0], "one")
+    assert process.unalias(refs[0]) is False
+    assert nothing_waits()
+
+
+@everywhere
 def test_proc_53_messages_to_an_inactive_alias_are_dropped(world: World) -> None:
     """PROC-53: messages to an unaliased reference are dropped silently."""
     ref = process.alias()
