@@ -31,6 +31,7 @@ _ERRORS = (
     "NotDistributed",
     "NotRegistered",
     "NotSendable",
+    "NotSimulated",
     "OtpyError",
     "ProcessExit",
     "ReceiveTimeout",
@@ -184,6 +185,7 @@ if TYPE_CHECKING:
     from otpy.terms.errors import NotDistributed as NotDistributed
     from otpy.terms.errors import NotRegistered as NotRegistered
     from otpy.terms.errors import NotSendable as NotSendable
+    from otpy.terms.errors import NotSimulated as NotSimulated
     from otpy.terms.errors import OtpyError as OtpyError
     from otpy.terms.errors import ProcessExit as ProcessExit
     from otpy.terms.errors import ReceiveTimeout as ReceiveTimeout

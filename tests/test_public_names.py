@@ -35,7 +35,7 @@ At BadArgument BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildE
 Crash Creation Done Down DynamicSupervisor Exit Exited From GenServer GenStatem Global IGNORE
 Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess
 NoReply Node NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName
-NotDistributed NotRegistered NotSendable Ok OtpyError PartitionSupervisor Pid
+NotDistributed NotRegistered NotSendable NotSimulated Ok OtpyError PartitionSupervisor Pid
 ProcessExit ReceiveTimeout Ref RemoteError RemoteTimeout Reply Request Response SHUTDOWN
 SpawnReply StartError Stop Supervisor Task TaskSupervisor Timeout TimerCancelled TimerFired
 TimerRead Via WeakCookie WouldBlockLoop __version__ actor_ref agent aio application asgi

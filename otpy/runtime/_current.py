@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from otpy.terms.errors import NodeForked, WouldBlockLoop
 
 if TYPE_CHECKING:
+    from otpy.runtime.node import Node
     from otpy.runtime.record import Process
     from otpy.runtime.scheduler import Scheduler
     from otpy.runtime.tasks import TaskProcess
@@ -34,6 +35,7 @@ class _Here(threading.local):
     proc: "Process | None" = None
     sched: "Scheduler | None" = None
     draining: "deque[Any] | None" = None
+    node: "Node | None" = None  # whose event loop runs on this thread
     left: "Process | None" = None  # of a forked child: who ran here in the parent
 
 
@@ -44,7 +46,7 @@ IN_TASK: "ContextVar[TaskProcess | None]" = ContextVar("otpy_process", default=N
 def _forked() -> None:
     """In a forked child: what ran on this thread stays the parent's."""
     HERE.left = HERE.proc or IN_TASK.get()
-    HERE.proc = HERE.sched = HERE.draining = None
+    HERE.proc = HERE.sched = HERE.draining = HERE.node = None
     IN_TASK.set(None)
 
 

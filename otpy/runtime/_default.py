@@ -3,7 +3,7 @@
 import threading
 from typing import TYPE_CHECKING
 
-from otpy.runtime._current import current_or_none
+from otpy.runtime._current import HERE, current_or_none
 from otpy.runtime.node import Node
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ class _Kept(threading.local):
 _kept = _Kept()
 
 
+def keep(guard: _Guard | None) -> _Guard | None:
+    """Exchange this thread's implicit process for another, or none; gives the one it had."""
+    before, _kept.guard = _kept.guard, guard
+    return before
+
+
 def default_node() -> Node:
     """The default node, started on first use."""
     global _node
@@ -42,9 +48,12 @@ def default_node() -> Node:
 
 
 def near_node() -> Node:
-    """The node of whoever runs here, else the default node; makes no process."""
+    """The node of whoever runs here, or whose event loop does; else the default node.
+
+    Makes no process.
+    """
     proc = current_or_none()
-    return proc.node if proc is not None else default_node()
+    return proc.node if proc is not None else HERE.node or default_node()
 
 
 def set_default_node(node: Node | None) -> None:
@@ -65,7 +74,7 @@ def implicit_process() -> "ThreadProcess":
         _kept.guard = None
         if proc.node.state == "running":
             proc.raise_dead()
-    node = default_node()
+    node = HERE.node or default_node()
     node.check()
     proc = node.implicit()
     _kept.guard = _Guard(proc)

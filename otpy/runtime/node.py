@@ -16,7 +16,7 @@ from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
 from otpy.runtime.node_monitors import NodeMonitors
 from otpy.runtime.orphans import Orphans
-from otpy.runtime.pool import Pool
+from otpy.runtime.pool import Jobs, Pool
 from otpy.runtime.ports import (
     Clock,
     Entropy,
@@ -95,7 +95,7 @@ class Node:
         self.node_watchers: dict[Pid, int] = {}
         self.node_monitors = NodeMonitors()
         self.orphans = Orphans(self)
-        self.pool = Pool(f"otpy-blocking-{name}")
+        self.pool: Jobs = Pool(f"otpy-blocking-{name}")
         self.system_process: Pid | None = None
         self.simulated = scheduler is not None
         self.kernel = scheduler or Scheduler(f"otpy-kernel-{name}", self.clock)
@@ -220,7 +220,7 @@ class Node:
             return self.outer_loop
         with self.lock:
             if self._loop is None:
-                self._loop = LoopThread(f"otpy-loop-{self.name}")
+                self._loop = LoopThread(self)
             return self._loop.loop
 
     # Processes.
@@ -247,12 +247,12 @@ class Node:
             self.check()
         pid = self.new_pid()
         proc: Process
-        if kind == "green" or self.simulated:
+        if kind == "async":
+            proc = TaskProcess(self, pid, fn, args, self.loop)
+        elif kind == "green" or self.simulated:
             proc = GreenProcess(self, pid, fn, args, self.user)
         elif kind == "kernel":
             proc = GreenProcess(self, pid, fn, args, self.kernel)
-        elif kind == "async":
-            proc = TaskProcess(self, pid, fn, args, self.loop)
         else:
             proc = ThreadProcess(self, pid, fn, args)
         proc.server = server

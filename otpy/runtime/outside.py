@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from otpy.runtime._current import waiter
@@ -109,7 +110,8 @@ def apart(node: "Node", fn: Callable[[], T]) -> Begin[T]:
     context = contextvars.copy_context()
 
     def work() -> T:
-        with node.attached():
+        # A job of a simulated node is a process already.
+        with nullcontext() if node.simulated else node.attached():
             return fn()
 
     def begin(done: Callable[[Callable[[], T]], None]) -> None:

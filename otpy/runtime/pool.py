@@ -3,8 +3,16 @@
 import queue
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 IDLE = 10.0  # seconds after which a thread without work leaves
+
+
+class Jobs(Protocol):
+    """Where blocking work is done: threads, or processes of a simulation."""
+
+    def submit(self, job: Callable[[], None], /) -> None: ...
+    def stop(self) -> None: ...
 
 
 class Pool:

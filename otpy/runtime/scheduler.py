@@ -143,7 +143,8 @@ class GreenProcess(Process):
 class Source(Protocol):
     """What has something to do at times: ``heap`` tells when, first the earliest."""
 
-    heap: list[Any]
+    @property
+    def heap(self) -> list[Any]: ...
 
     def fire(self, now: float) -> None: ...
 

@@ -6,6 +6,7 @@ jumps to the next deadline (only processes that never rest make it creep on); an
 it runs on the caller's thread until asked to stop.
 """
 
+import inspect
 import random
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
 from otpy.runtime.record import Process
 from otpy.runtime.scheduler import POLL_EVERY, GreenProcess, Scheduler
+from otpy.runtime.simulated_loop import SimulatedLoop, SimulatedPool, Turn
 from otpy.runtime.spawning import launch
 from otpy.terms.errors import NodeError
 
@@ -69,6 +71,13 @@ class SimulatedScheduler(Scheduler):
             self.clock.time += POLL_EVERY * WORK
         super().poll()
 
+    def dispatch(self, proc: GreenProcess | Turn) -> None:
+        if isinstance(proc, Turn):
+            self.running = None
+            proc.loop.run_turn(proc)
+        else:
+            super().dispatch(proc)
+
     def idle(self) -> bool:
         self.poll()
         if self.until():
@@ -103,11 +112,16 @@ class Simulation:
     def __init__(self, seed: int, nodes: tuple[str, ...] = ("a@sim",)) -> None:
         self.seed = seed
         self.sched = SimulatedScheduler(seed)
+        self.loops: dict[str, SimulatedLoop] = {}
         self.nodes = {name: self._node(name) for name in nodes}
 
     def _node(self, name: str) -> Node:
         entropy = random.Random(self.sched.draw.getrandbits(64))
         node = Node(name, clock=self.sched.clock, entropy=entropy, scheduler=self.sched)
+        # What a loop must have and this one has not raises NotSimulated.
+        self.loops[name] = SimulatedLoop(node, self.sched)  # type: ignore[abstract]
+        node.outer_loop = self.loops[name]
+        node.pool = SimulatedPool(node)
         return node.start()
 
     def run(
@@ -117,7 +131,7 @@ class Simulation:
         node: str | None = None,
         limit: float = 3600.0,
     ) -> Any:
-        """The result of ``fn(*args)``; raises what it raised.
+        """The result of ``fn(*args)``, a function or coroutine function; raises what it raised.
 
         ``NodeError`` if it has not ended in ``limit`` virtual seconds, or cannot.
         """
@@ -132,8 +146,16 @@ class Simulation:
                 errors.append(error)
                 raise
 
+        async def coroutine() -> None:
+            try:
+                box.append(await fn(*args))
+            except BaseException as error:  # raised again where the simulation was run
+                errors.append(error)
+                raise
+
         boss: Process = home.implicit()
-        proc, _ = launch(boss, "green", body)
+        is_async = inspect.iscoroutinefunction(fn)
+        proc, _ = launch(boss, "async" if is_async else "green", coroutine if is_async else body)
         self.sched.drive(lambda: not proc.alive, limit)
         boss.end("normal")  # type: ignore[attr-defined]  # implicit processes have it
         if errors:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from otpy.runtime._current import IN_TASK
+from otpy.runtime._current import HERE, IN_TASK
 from otpy.runtime.body import outcome
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import ANY, RUNNING, Server
@@ -45,6 +45,14 @@ class TaskProcess(LockedProcess):
             else:
                 self.loop.call_soon_threadsafe(_finish, future)
 
+    def abandon(self) -> None:
+        if self.waiting:
+            self.wake()
+        elif self.fn is not None and self.task is not None and not self.loop.is_closed():
+            # It awaits something that is not otpy's, or runs. A task that only was made a
+            # process for a while is somebody else's: it learns of it at its next otpy call.
+            self.loop.call_soon_threadsafe(self.task.cancel)
+
     def park(self, mode: int, deadline: float | None, seen: int = 0) -> None:
         # What may wait asks before it does anything: only a foreign wait gets here.
         raise WouldBlockLoop(f"{self.pid!r} runs on an event loop, which this would block")
@@ -59,18 +67,18 @@ class TaskProcess(LockedProcess):
                 return
             self.waiting = mode
             self._future = future
-        if deadline is None:
-            await future
-        else:
+        timer = None
+        if deadline is not None:
             left = max(0.0, deadline - self.node.clock.now())
             timer = self.loop.call_later(left, _finish, future)
-            try:
-                await future
-            finally:
+        try:
+            await future
+        finally:
+            if timer is not None:
                 timer.cancel()
-        with self.lock:
-            self.waiting = RUNNING
-            self._future = None
+            with self.lock:
+                self.waiting = RUNNING
+                self._future = None
         if not self.alive:
             self.raise_dead()
 
@@ -95,6 +103,7 @@ class TaskProcess(LockedProcess):
         except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
             error = raised
         reason = outcome(self, error)
+        self.task = None
         IN_TASK.set(None)
         self.end(reason)
 
@@ -109,7 +118,8 @@ class TaskProcess(LockedProcess):
                 continue
             idle = server.idle_timeout
             deadline = None if idle is None else clock.now() + idle
-            if idle is None or idle > 0:
+            # Timers of a loop may be early by its clock's resolution.
+            while not self.mailbox and (deadline is None or clock.now() < deadline):
                 await self.wait(ANY, deadline)
             if deadline is not None and not self.mailbox and clock.now() >= deadline:
                 await _finished(server.handle(TIMED_OUT))
@@ -128,12 +138,15 @@ def _finish(future: "asyncio.Future[None]") -> None:
 class LoopThread:
     """The node's own asyncio loop, on a thread of its own; made on first use."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, node: "Node") -> None:
+        self.node = node
         self.loop = asyncio.new_event_loop()
+        name = f"otpy-loop-{node.name}"
         self.thread = threading.Thread(target=self._main, name=name, daemon=True)
         self.thread.start()
 
     def _main(self) -> None:
+        HERE.node = self.node
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
         self.loop.close()

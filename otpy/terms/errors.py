@@ -23,6 +23,7 @@ Exception
     ├── ApplicationError      an application was not loaded, started or stopped; .reason
     ├── NotSendable           the message cannot leave this node (also TypeError)
     ├── WouldBlockLoop        a blocking call on a thread with a running event loop
+    ├── NotSimulated          a simulation was asked for what only the world outside has
     ├── Busy                  a send that would have to wait, where waiting is not allowed
     ├── NodeError             the node itself cannot do this
     │   ├── NodeForked        called in a forked child
@@ -191,6 +192,10 @@ class NotSendable(OtpyError, TypeError):
 
 class WouldBlockLoop(OtpyError, RuntimeError):
     """A blocking otpy call on a thread with a running event loop; names the ``aio`` one."""
+
+
+class NotSimulated(OtpyError, RuntimeError):
+    """A simulation was asked for what only the world outside has: a socket, a signal, a thread."""
 
 
 class Busy(OtpyError):

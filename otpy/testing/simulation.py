@@ -76,6 +76,7 @@ class ClusterSimulation(Simulation):
             proc.alive, proc.reason = False, KILLED
             proc.abandon()
         node.procs.clear()
+        self.loops.pop(name).crash()
 
     def restart(self, name: str) -> None:
         """Start a node that was killed: it is a new node under its old name."""

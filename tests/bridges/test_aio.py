@@ -37,6 +37,7 @@ from otpy import (
     supervisor,
 )
 from otpy.behaviours.results import IGNORE
+from otpy.runtime.pool import Pool
 from otpy.testing import eventually
 from tests.cluster.conftest import Cluster, cluster
 
@@ -310,6 +311,7 @@ def test_a_wait_that_is_cancelled_leaves_nothing(node: Node) -> None:
                     await aio.blocking(go.wait)
             go.set()
             # The late answer has been given:
+            assert isinstance(node.pool, Pool)
             while node.pool._idle != 1:  # pyright: ignore[reportPrivateUsage]
                 await asyncio.sleep(0.001)
             # It does not keep the next wait from waiting, which would stop the loop.

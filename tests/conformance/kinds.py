@@ -20,7 +20,7 @@ from otpy.terms.errors import ReceiveTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid, Ref
 
-KINDS = ("thread", "green", "mixed", "async", "sim1", "sim2", "sim3")
+KINDS = ("thread", "green", "mixed", "async", "sim1", "sim2", "sim3", "simasync1", "simasync2")
 WAIT = 5.0  # seconds until a test gives up on a message that must come
 Body = Callable[..., Coroutine[Any, Any, None]]
 SPAWN = cast("Callable[..., Any]", process.spawn)  # what it returns depends on the options
@@ -91,6 +91,8 @@ def everywhere(scenario: Callable[[World], None]) -> Callable[[str, Node], None]
     def test(kind: str, node: Node) -> None:
         if kind == "green":
             on_scheduler(scenario)
+        elif kind.startswith("simasync"):
+            Simulation(int(kind[8:])).run(scenario, World("async"))
         elif kind.startswith("sim"):
             Simulation(int(kind[3:])).run(scenario, World(kind))
         else:

@@ -14,7 +14,6 @@ from otpy import (
     Crash,
     Down,
     GenServer,
-    Node,
     NoReply,
     Ok,
     Reply,
@@ -264,12 +263,16 @@ def test_gs_28_a_bad_return_ends_the_server_and_is_named(run: Runner, how: str) 
     run(body)
 
 
-def test_gs_28_async_callbacks_follow_the_same_rules(node: Node) -> None:
+def test_gs_28_async_callbacks_follow_the_same_rules(run: Runner) -> None:
     """A class with async callbacks: replies, bad returns and crashes as any other."""
-    pid, _ = gen_server.start_monitor(async_server(), 1)
-    assert [gen_server.call(pid, "x"), gen_server.call(pid, "x")] == [2, 3]
-    cast(pid, lambda _: "oops")
-    assert process.receive(Down, timeout=5).reason == ("bad_return_value", "oops")
+
+    def body() -> None:
+        pid, _ = gen_server.start_monitor(async_server(), 1)
+        assert [gen_server.call(pid, "x"), gen_server.call(pid, "x")] == [2, 3]
+        cast(pid, lambda _: "oops")
+        assert process.receive(Down, timeout=5).reason == ("bad_return_value", "oops")
+
+    run(body)
 
 
 def test_gs_30_an_unreachable_node_is_nodedown(run: Runner) -> None:

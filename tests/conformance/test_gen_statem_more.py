@@ -231,7 +231,7 @@ def test_statem_24_a_supervisor_restarts_a_machine(node: Node) -> None:
     supervisor.stop(boss)
 
 
-def test_statem_24_coroutines_can_be_callbacks_and_callers(node: Node) -> None:
+def test_statem_24_coroutines_can_be_callbacks_and_callers(run: Runner) -> None:
     """start, stop and call as GenServer, in coroutines."""
 
     class Async(GenStatem[str, int], callback_mode="handle_event_function", state_enter=True):
@@ -272,7 +272,7 @@ def test_statem_24_coroutines_can_be_callbacks_and_callers(node: Node) -> None:
             pid = await start(Async, 1)
             await aio.gen_statem.stop(pid)
 
-    process.await_coroutine(scenario())
+    run(lambda: process.await_coroutine(scenario()))
 
 
 def test_statem_24_what_users_get_wrong_has_one_clear_error(node: Node) -> None:

@@ -158,6 +158,6 @@ def test_proc_31_a_call_does_not_scan_the_mailbox(world: World) -> None:
     for _ in range(1000):
         process.send(self_pid(), Unrelated())
     before = looks
-    assert process.await_coroutine(_answer()) == 42 if world.kind in ("thread", "async") else True
+    assert process.await_coroutine(_answer()) == 42
     assert looks == before
     current().mailbox.clear()

@@ -347,12 +347,12 @@ def gen_server_task(state: Any) -> Any:
     return Reply(task.async_(lambda: 42), state)
 
 
-def test_task_01_an_async_function_runs_as_an_async_process(node: Node) -> None:
+def test_task_01_an_async_function_runs_as_an_async_process(run: Runner) -> None:
     async def work(n: int) -> tuple[int, Any]:
         await aio.sleep(0.001)
         return n, process.info(self_pid(), "kind", "initial_call")
 
-    value, told = task.await_(task.async_(work, 3))
+    value, told = run(lambda: task.await_(task.async_(work, 3)))
     assert value == 3
     assert told["kind"] == "async"
     assert told["initial_call"].endswith("<locals>.work")
