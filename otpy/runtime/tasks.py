@@ -1,6 +1,7 @@
 """The async executor: a process lives as a task on the node's asyncio loop."""
 
 import asyncio
+import contextvars
 import inspect
 import threading
 from collections.abc import Callable
@@ -89,10 +90,12 @@ class TaskProcess(LockedProcess):
             self.loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
-        self.task = self.loop.create_task(self._run(), name=f"otpy {self.pid!r}")
+        context = contextvars.copy_context()
+        context.run(IN_TASK.set, self)  # before the task's first step: a simulated loop draws that
+        name = f"otpy {self.pid!r}"
+        self.task = context.run(lambda: self.loop.create_task(self._run(), name=name))
 
     async def _run(self) -> None:
-        IN_TASK.set(self)
         error: BaseException | None = None
         try:
             if self.server is not None:

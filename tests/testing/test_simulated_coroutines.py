@@ -121,9 +121,11 @@ def test_a_seed_gives_the_same_log_whatever_the_hash_seed_is(seed: int) -> None:
     assert first == "\n".join(program.play(seed)) + "\n"
 
 
-def test_seeds_differ_in_which_process_comes_next() -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_seeds_differ_in_which_process_comes_next(told: bool) -> None:
     async def says(parent: Pid, n: int) -> None:
-        await aio.receive()
+        if told:
+            await aio.receive()
         process.send(parent, n)
 
     async def main() -> tuple[int, ...]:
