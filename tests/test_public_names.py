@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
-from types import ModuleType
+import pkgutil
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
 
 import pytest
 
@@ -28,6 +30,7 @@ from otpy import (
     task_supervisor,
     timer,
 )
+from otpy.runtime import _current
 
 OTPY = """
 AddressInUse Agent AlreadyRegistered AlreadyStarted Application ApplicationError ApplicationSpec
@@ -120,7 +123,26 @@ MODULES = [
     (
         aio.sys,
         """
-        get_state get_status log replace_state resume statistics suspend terminate
+        change_code get_state get_status install log log_to_file no_debug remove replace_state
+        resume statistics suspend terminate trace
+        """,
+    ),
+    (
+        aio.erpc,
+        """
+        call multicall receive_response wait_response
+        """,
+    ),
+    (
+        aio.rpc,
+        """
+        block_call call multicall nb_yield yield_
+        """,
+    ),
+    (
+        aio.registry,
+        """
+        dispatch start_link
         """,
     ),
     (
@@ -244,6 +266,99 @@ MODULES = [
         """,
     ),
 ]
+
+
+# What waits and has no function of its own in aio: why, and what stands there for it.
+BY_BLOCKING = {"application", "global_"}  # await aio.blocking(global_.sync, ...)
+WITHOUT_TWIN = {
+    "process.await_coroutine",  # await, and the coroutine itself
+    "timer.send_interval",  # what waits is the process that it starts
+}
+PLAIN = [
+    name
+    for name in dir(otpy)
+    if isinstance(getattr(otpy, name), ModuleType) and name not in ("aio", "asgi")
+]
+WAITS = {_current.waiter, _current.check_may_wait}  # whatever waits asks one of them first
+
+
+def codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function and of those within it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes(constant)
+
+
+def mentioned(function: FunctionType) -> Iterator[FunctionType]:
+    """The functions that a function names, of its own module and of others."""
+    names = [name for code in codes(function.__code__) for name in code.co_names]
+    for name in names:
+        value = function.__globals__.get(name)
+        if isinstance(value, FunctionType):
+            yield value
+        elif isinstance(value, ModuleType) and value.__name__.startswith("otpy."):
+            found = [vars(value).get(other) for other in names]
+            yield from (other for other in found if isinstance(other, FunctionType))
+
+
+def waits(function: FunctionType, seen: set[FunctionType]) -> bool:
+    """Whether a function of otpy waits, by itself or in what it calls."""
+    if function in WAITS:
+        return True
+    if function in seen or not function.__module__.startswith("otpy."):
+        return False
+    seen.add(function)
+    return any(waits(other, seen) for other in mentioned(function))
+
+
+def waiting(name: str) -> list[str]:
+    """The public functions of a module that wait."""
+    module = getattr(otpy, name)
+    functions = {key: getattr(module, key) for key in module.__all__}
+    return [
+        key
+        for key, value in functions.items()
+        if isinstance(value, FunctionType) and waits(value, set())
+    ]
+
+
+def aio_of(name: str) -> ModuleType:
+    """The module of ``aio`` that stands for a module."""
+    found: ModuleType = getattr(aio, name, aio)
+    return found
+
+
+def test_what_waits_is_seen() -> None:
+    assert set(waiting("process")) == {"await_coroutine", "blocking", "receive", "sleep"}
+    assert "cast" not in waiting("gen_server")
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if name not in BY_BLOCKING])
+def test_whatever_waits_can_be_awaited_under_the_same_name(name: str) -> None:
+    twins = aio_of(name)
+    missing = [
+        key
+        for key in waiting(name)
+        if key not in twins.__all__ and f"{name}.{key}" not in WITHOUT_TWIN
+    ]
+    assert missing == []
+
+
+AIO = sorted(name for _, name, _ in pkgutil.iter_modules(aio.__path__) if name[0] != "_")
+
+
+@pytest.mark.parametrize("name", AIO)
+def test_a_module_of_aio_lists_its_names_in_order(name: str) -> None:
+    module = importlib.import_module(f"otpy.bridges.aio.{name}")
+    assert module.__all__ == sorted(module.__all__)
+    assert name in aio.__all__
+    plain = getattr(otpy, name).__all__
+    own = {
+        key for key in plain if getattr(vars(module).get(key), "__module__", "") == module.__name__
+    }
+    assert own <= set(module.__all__) <= set(plain)
+    assert module in [listed for listed, _ in MODULES]
 
 
 def test_the_names_of_otpy() -> None:

@@ -123,3 +123,11 @@ async def wait_response(source: Any, timeout: Within = 0.0, delete: bool = True)
             return "no_request"
         message = await await_answer_later(me, asked.find, deadline_of(me, timeout))
         return "no_response" if message is None else ("response", shown(asked, message))
+
+
+__all__ = [
+    "call",
+    "multicall",
+    "receive_response",
+    "wait_response",
+]

@@ -37,3 +37,9 @@ async def dispatch(
 ) -> None:
     """Call ``fn([(pid, value), ...])`` for each partition, in a process other than this one."""
     await blocking(plain.dispatch, registry, key, fn, parallel=parallel)
+
+
+__all__ = [
+    "dispatch",
+    "start_link",
+]

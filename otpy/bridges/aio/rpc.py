@@ -64,3 +64,12 @@ async def nb_yield(
         if message is None:
             return "timeout"
         return "value", _remote.as_rpc(_remote.outcome(key, message))
+
+
+__all__ = [
+    "block_call",
+    "call",
+    "multicall",
+    "nb_yield",
+    "yield_",
+]

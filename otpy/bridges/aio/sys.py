@@ -92,12 +92,18 @@ async def terminate(server: Dest, reason: Any, timeout: float | None = None) -> 
 
 
 __all__ = [
+    "change_code",
     "get_state",
     "get_status",
+    "install",
     "log",
+    "log_to_file",
+    "no_debug",
+    "remove",
     "replace_state",
     "resume",
     "statistics",
     "suspend",
     "terminate",
+    "trace",
 ]
