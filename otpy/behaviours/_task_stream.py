@@ -8,7 +8,6 @@ exits if the consumer did at the start; else a task that fails ends the monitor,
 consumer. A task is over when it has ended, not when its result is there.
 """
 
-import os
 import sys
 import threading
 from collections import deque
@@ -26,6 +25,7 @@ from otpy.machines.task_stream import Window
 from otpy.runtime import process
 from otpy.runtime._current import current, current_or_none, may_wait, waiter
 from otpy.runtime.arguments import check_function, check_timeout
+from otpy.runtime.cpus import usable_cpus
 from otpy.runtime.mail import Cast, From
 from otpy.runtime.record import Process
 from otpy.runtime.spawning import kind_of
@@ -81,7 +81,7 @@ def options(
 ) -> Options:
     """The options, checked. Raises ``BadArgument``."""
     check_function(called, fn)
-    most = max_concurrency if max_concurrency is not None else os.cpu_count() or 1
+    most = max_concurrency if max_concurrency is not None else usable_cpus()
     if not is_whole(most, 1):
         raise BadArgument(f"max_concurrency={most!r}; expected a whole number of at least 1")
     check_timeout(timeout)

@@ -5,7 +5,6 @@ for every function that takes a server: an int belongs to the partition
 ``abs(key) % partitions``, any other key to one by a hash that is the same in every run.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -22,6 +21,7 @@ from otpy.machines.partition import partition_of
 from otpy.machines.restart import Restarts
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
+from otpy.runtime.cpus import usable_cpus
 from otpy.runtime.names import where
 from otpy.terms.errors import BadArgument, CallExit
 from otpy.terms.names import Global, Via
@@ -105,12 +105,6 @@ def _start_partition(partition: int, function: Callable[..., Any], args: tuple[A
     return result
 
 
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def start_link(
     *,
     child_spec: Any,
@@ -151,7 +145,7 @@ def plan(
     if not isinstance(name, (str, type, Global, Via)):
         raise BadArgument(f"name={name!r}; expected a str, a class, Global(...) or Via(...)")
     if count is None:
-        count = _cpus()
+        count = usable_cpus()
     if not is_whole(count, 1):
         raise BadArgument(f"partitions={count!r}; expected an int of at least 1, or None")
     if with_arguments is not None and not callable(with_arguments):

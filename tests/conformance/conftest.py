@@ -1,5 +1,6 @@
 """``run(fn)``: the body of a test as a thread process, a green one and a simulated one."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,21 @@ def run(request: pytest.FixtureRequest) -> Iterator[Runner]:
         yield Runner("simulated", None)
     else:
         yield Runner(request.param, request.getfixturevalue("node"))
+
+
+@pytest.fixture(params=["affinity", "no affinity"])
+def cpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The CPUs of a machine: of 64, an OS process with an affinity mask may use three."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 64 if request.param == "affinity" else 5)
+    if request.param == "no affinity":
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        return 5
+
+    def mask(_pid: int) -> set[int]:
+        return {1, 4, 9}
+
+    monkeypatch.setattr(os, "sched_getaffinity", mask, raising=False)
+    return 3
 
 
 def until(probe: Callable[[], Any]) -> None:

@@ -1,6 +1,5 @@
 """Partition supervisors (PSUP): where keys lead, and how partitions are kept."""
 
-import os
 from typing import Any
 
 import pytest
@@ -94,13 +93,12 @@ def test_psup_01_a_key_leads_to_its_partition(run: Runner) -> None:
     run(body)
 
 
-def test_psup_02_as_many_partitions_as_cpus(run: Runner) -> None:
+def test_psup_02_as_many_partitions_as_cpus(run: Runner, cpus: int) -> None:
     """partitions default = schedulers_online; stored per supervisor."""
 
     def body() -> None:
         start(run, None)
         start(run, 2, name="two")
-        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         assert partition_supervisor.partitions("parts") == cpus
         assert partition_supervisor.partitions("two") == 2
         for name in ("parts", "two"):

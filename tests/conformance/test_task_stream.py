@@ -117,6 +117,24 @@ def test_task_22_so_many_run_at_once_and_no_more_items_are_taken(run: Runner) ->
     run(body)
 
 
+def test_task_22_by_default_as_many_run_as_there_are_cpus(run: Runner, cpus: int) -> None:
+    """max_concurrency defaults to schedulers_online."""
+
+    def body() -> None:
+        me = self_pid()
+        consumer = process.spawn(lambda: list(stream(run, count(), tells(me))), green=run.green)
+        workers = [next_worker() for _ in range(cpus)]
+        assert sorted(item for item, _ in workers) == list(range(cpus))
+        # The next one comes when there is room for it, and no other.
+        process.send(dict(workers)[0], "result")
+        assert next_worker()[0] == cpus
+        assert process.info(self_pid(), "message_queue_len") == {"message_queue_len": 0}
+        process.exit(consumer, "kill")
+        until(lambda: not any(process.alive(pid) for _, pid in workers))
+
+    run(body)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
