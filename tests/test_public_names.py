@@ -365,6 +365,12 @@ def test_the_names_of_otpy() -> None:
     assert dir(otpy) == sorted(OTPY.split())
 
 
+def test_a_star_import_gives_every_name_of_otpy() -> None:
+    given: dict[str, object] = {}
+    exec("from otpy import *", given)
+    assert {*given} - {"__builtins__"} == {*OTPY.split()} - {"__version__"}
+
+
 @pytest.mark.parametrize(("module", "names"), MODULES)
 def test_the_names_of_a_module(module: ModuleType, names: str) -> None:
     assert sorted(module.__all__) == sorted(names.split())
