@@ -46,6 +46,26 @@ class Item(msgspec.Struct):
     price: float
 
 
+MADE: list[str] = []  # whose ``__post_init__`` ran
+
+
+@dataclasses.dataclass
+class NotedOrder:
+    number: int
+
+    def __post_init__(self) -> None:
+        MADE.append("dataclass")
+
+
+class NotedItem(msgspec.Struct):
+    price: float
+
+    def __post_init__(self) -> None:
+        if self.price < 0:
+            raise ValueError("a price below 0")
+        MADE.append("struct")
+
+
 class Access(enum.Flag):
     READ = 1
     WRITE = 2
@@ -149,6 +169,17 @@ def test_a_value_comes_back_as_it_was_with_its_type(value: Any) -> None:
 )
 def test_data_classes_terms_and_dates_come_back(value: Any) -> None:
     assert same(decode(encode(value)), value)
+
+
+def test_only_a_struct_runs_its_post_init_again_at_the_receiver() -> None:
+    values = (NotedOrder(1), NotedItem(1.5))
+    MADE.clear()
+    assert decode(encode(values)) == values
+    assert MADE == ["struct"]
+    refused = NotedItem(1.5)
+    refused.price = -1.0
+    with pytest.raises(DecodeError, match="a price below 0"):
+        decode(encode(refused))
 
 
 def test_what_cannot_be_sent_is_named_with_the_path_to_it() -> None:
