@@ -1,15 +1,16 @@
 """Applications (APP): specifications, where they are found, and the environment."""
 
+import time
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otpy import Application, ApplicationSpec, BadArgument, Node, application, process
+from otpy import Application, ApplicationSpec, BadArgument, Node, application, process, sys
 from otpy.behaviours import _app_find
 from otpy.testing.plugin import Reports
-from tests.conformance.applications import Calls, Told, load, refused, top
+from tests.conformance.applications import Calls, Told, load, names, refused, top
 
 SPEC = ApplicationSpec("installed", description="from an entry point", vsn="1.0")
 HERE = "tests.conformance.test_application_env"
@@ -259,3 +260,16 @@ def test_app_24_what_is_known_of_applications(node: Node) -> None:
     assert application.get_application(pytest) is None
     with pytest.raises(BadArgument, match="get_application"):
         application.get_application(5)  # type: ignore[arg-type]  # that is the point
+
+
+def test_app_17_the_environment_is_read_without_the_controller(node: Node) -> None:
+    """The environment is read without a message: a suspended controller does not matter."""
+    load("shop", (Calls, top), env={"x": 1})
+    application.start("shop")
+    sys.suspend("application_controller")
+    began = time.monotonic()
+    application.put_env("shop", "y", 2)
+    assert application.get_all_env("shop") == {"x": 1, "y": 2}
+    assert names() == ["shop"]
+    assert time.monotonic() - began < 5
+    sys.resume("application_controller")

@@ -1,26 +1,21 @@
-"""Applications (APP): how they start and stop."""
+"""Applications (APP): how they start."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
 # The lambdas make the reason of a call that a test gives them.
 
 import logging
-import time
 from typing import Any
 
 import pytest
 
 from otpy import (
     IGNORE,
-    Application,
     ApplicationError,
     Crash,
-    Down,
     GenServer,
-    Ok,
     Pid,
     Stop,
     application,
-    gen_server,
     process,
     self_pid,
     supervisor,
@@ -40,14 +35,6 @@ from tests.conformance.applications import (
     top,
 )
 from tests.conformance.conftest import Runner, until
-
-
-def end(name: str, reason: Any) -> None:
-    """The top process called ``name`` ends; returns when its application has."""
-    ref = process.monitor(name)
-    process.send(name, reason)
-    process.receive(Down, where=lambda down: down.ref == ref, timeout=5)
-    until(lambda: name not in names())
 
 
 def test_app_01_a_dependency_that_does_not_run_is_named(run: Runner) -> None:
@@ -129,26 +116,6 @@ def test_app_04_a_second_start_is_refused(run: Runner) -> None:
     run(body)
 
 
-def test_app_05_what_does_not_run_is_not_stopped_and_what_runs_not_unloaded(run: Runner) -> None:
-    """stop not running -> {error,{not_started,App}}; unload running -> {error,{running,App}}."""
-
-    def body() -> None:
-        load("shop", (Calls, top))
-        with refused(("not_started", "shop")):
-            application.stop("shop")
-        application.start("shop")
-        with refused(("running", "shop")):
-            application.unload("shop")
-        application.stop("shop")
-        with refused(("not_started", "shop")):
-            application.stop("shop")
-        application.unload("shop")
-        with refused(("not_loaded", "shop")):
-            application.unload("shop")
-
-    run(body)
-
-
 def raises() -> None:
     raise ValueError("no stock")
 
@@ -182,71 +149,6 @@ def test_app_07_a_start_that_fails_says_which_call_it_was(
         assert names() == []
 
     run(body)
-
-
-def test_app_08_prep_stop_then_the_tree_then_stop(run: Runner) -> None:
-    """stop order: prep_stop(State), tree shutdown, stop(State)."""
-
-    def body() -> None:
-        load("shop", (Told, self_pid()))
-        application.start("shop")
-        application.stop("shop")
-        assert told(4) == [("start", "normal"), "prep_stop", ("worker", "shutdown"), "stop"]
-        quiet()
-        assert names() == []
-
-    run(body)
-
-
-class Changes(Told):
-    """prep_stop changes the state."""
-
-    def prep_stop(self, state: Any, /) -> Any:
-        return state, "changed"
-
-    def stop(self, state: Any, /) -> None:
-        process.send(state[0], state[1])
-
-
-class Raises(Told):
-    """prep_stop and stop raise."""
-
-    def prep_stop(self, state: Any, /) -> Any:
-        raise ValueError("prep_stop")
-
-    def stop(self, state: Any, /) -> None:
-        process.send(state, "stop")
-        raise ValueError("stop")
-
-
-def test_app_08_stop_gets_the_state_that_prep_stop_returns(run: Runner) -> None:
-    """The state of prep_stop goes to stop; neither can keep the application from stopping."""
-
-    def body() -> None:
-        load("changes", (Changes, self_pid()))
-        load("raises", (Raises, self_pid()))
-        for name, last in (("changes", "changed"), ("raises", "stop")):
-            application.start(name)
-            application.stop(name)
-            assert told(3) == [("start", "normal"), ("worker", "shutdown"), last]
-        assert names() == []
-
-    run(body)
-
-
-def test_app_09_the_crash_of_a_temporary_application_is_only_reported(
-    run: Runner, capture_reports: Reports
-) -> None:
-    """temporary: crash only reported."""
-
-    def body() -> None:
-        load("shop", (Bare, "shop"))
-        application.start("shop")
-        end("shop", "crash")
-
-    run(body)
-    [ended] = [text for text in capture_reports.texts if "exited" in text][:1]
-    assert ended == "Application shop exited: 'crash'"
 
 
 def test_app_11_a_tree_that_does_not_start_says_which_child(run: Runner) -> None:
@@ -304,26 +206,6 @@ def test_app_12_two_starts_at_once_get_the_one_result(run: Runner) -> None:
 
 def waiting_starters(desk: Any) -> int:
     return sum(len(askers) for askers in sys.get_state(desk).starters.values())
-
-
-def test_app_13_a_dependency_that_crashed_is_not_running(run: Runner) -> None:
-    """start of dependant when dependency crashed -> {not_running,Dep}; it may start again."""
-
-    def body() -> None:
-        load("dep", (Bare, "dep"))
-        load("shop", None, "dep")
-        application.start("dep")
-        end("dep", "crash")
-        with refused(("not_running", "dep")):
-            application.start("shop")
-        application.start("dep")
-        application.start("shop")
-        end("dep", "normal")
-        application.stop("dep")  # it is forgotten
-        with refused(("not_started", "dep")):
-            application.stop("dep")
-
-    run(body)
 
 
 def test_app_14_optional_applications_may_be_missing(run: Runner) -> None:
@@ -395,86 +277,6 @@ def test_app_20_a_phase_that_fails_ends_the_start(run: Runner) -> None:
     run(body)
 
 
-def test_app_21_what_an_application_started_ends_with_it(run: Runner) -> None:
-    """stopping kills leftover processes of the application."""
-
-    def body() -> None:
-        me = self_pid()
-
-        def lasts() -> None:
-            process.flag(trap_exit=True)
-            process.receive(where=lambda _: False)
-
-        def begin() -> Pid:
-            process.send(me, process.spawn(lasts, green=run.green))
-            return top()
-
-        load("shop", (Calls, begin))
-        application.start("shop")
-        [left] = told(1)
-        process.monitor(left)
-        application.stop("shop")
-        assert process.receive(Down, timeout=5).reason == "killed"
-
-    run(body)
-
-
-class Stubborn(GenServer[Any]):
-    """Does not stop."""
-
-    @classmethod
-    def start_link(cls, arg: Any, /) -> Pid:
-        return gen_server.start_link(cls, arg)
-
-    def init(self, arg: Any) -> Any:
-        process.flag(trap_exit=True)
-        return Ok(arg)
-
-    def terminate(self, reason: Any, state: Any) -> None:
-        process.send(state, ("stubborn", self_pid()))
-        process.receive(where=lambda _: False)
-
-
-def test_app_22_what_does_not_stop_in_time_is_killed(run: Runner, capture_reports: Reports) -> None:
-    """app stop during child deadlock must not hang; shutdown_timeout."""
-
-    def body() -> None:
-        me = self_pid()
-        child = supervisor.child_spec((Stubborn, me), shutdown="infinity")
-        load("shop", (Calls, lambda: supervisor.start_link([child], strategy="one_for_one")))
-        application.start("shop")
-        application.stop("shop", timeout=0.05)
-        [(_, pid)] = told(1)
-        assert names() == []
-        until(lambda: not process.alive(pid))
-
-    run(body)
-    assert "application shop did not stop in time; what is left is killed" in capture_reports.texts
-
-
-def test_app_22_callbacks_may_start_and_stop_other_applications(run: Runner) -> None:
-    """Neither a start nor the end of a child deadlocks with the controller."""
-
-    class Both(Application):
-        def start(self, type: str, args: Any, /) -> Any:
-            application.start("other")
-            assert application.get_env("other", "x") == 1
-            return top()
-
-        def stop(self, state: Any, /) -> None:
-            application.stop("other")
-
-    def body() -> None:
-        load("other", (Calls, top), env={"x": 1})
-        load("shop", (Both, None))
-        application.start("shop")
-        assert names() == ["other", "shop"]
-        application.stop("shop")
-        assert names() == []
-
-    run(body)
-
-
 def test_log_14_starts_and_ends_of_applications_are_reported(
     run: Runner, capture_reports: Reports
 ) -> None:
@@ -509,16 +311,3 @@ def test_log_14_starts_and_ends_of_applications_are_reported(
             "type": "temporary",
         },
     ]
-
-
-def test_app_17_the_environment_is_read_without_the_controller(node: object) -> None:
-    """The environment is read without a message: a suspended controller does not matter."""
-    load("shop", (Calls, top), env={"x": 1})
-    application.start("shop")
-    sys.suspend("application_controller")
-    began = time.monotonic()
-    application.put_env("shop", "y", 2)
-    assert application.get_all_env("shop") == {"x": 1, "y": 2}
-    assert names() == ["shop"]
-    assert time.monotonic() - began < 5
-    sys.resume("application_controller")
