@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from otpy.runtime.simulated import SimulatedScheduler
 
 LOG = logging.getLogger("asyncio")
+SHOWN = ("message", "exception")  # what an error's text shows by itself
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 CoroutineLike = Generator[Any, None, T] | Coroutine[Any, Any, T]
@@ -354,9 +355,6 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def set_debug(self, enabled: bool) -> None:
         """Switch asyncio's debug mode: handles and tasks remember where they were made."""
         self._debug = enabled
-
-
-SHOWN = ("message", "exception")
 
 
 async def _awaited(awaitable: Any) -> Any:
