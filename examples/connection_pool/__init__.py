@@ -1,0 +1,1 @@
+"""A pool of connections: lent, waited for in order, never lost."""
