@@ -1,0 +1,1 @@
+"""A session per user: started on first use, gone when idle."""
