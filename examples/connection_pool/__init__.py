@@ -1,1 +1,1 @@
-"""A pool of connections: lent, waited for in order, never lost."""
+"""A pool of connections: lent, waited for in line, never lost."""

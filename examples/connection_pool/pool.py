@@ -1,24 +1,28 @@
 """A pool of connections, as poolboy has it.
 
-The pool knows which connections are free, and lends each to one client at a time. It starts
-none: a connection comes from its supervisor, says that it is ready, and so does the one that
-replaces it. The pool watches both sides: a client that dies gives its connection back, and a
-connection that dies is forgotten.
+    children = [(PoolSupervisor, Options("db", lambda: sqlite3.connect("shop.db"), size=5))]
 
-A client has a ticket, so that one that stops waiting does not get a connection that is already
-on its way to it.
+    with connection("db") as shop:
+        rows = run(shop, lambda db: db.execute("select * from orders").fetchall())
+
+Each connection lives in a process of its own, which alone uses it. The pool lends these processes.
+Who asks for one has a ticket and gives that back in the end, whatever the end is: the block is
+done, it failed, or nothing came in time. So a connection that was on its way to a client that no
+longer waits comes back like any other, and a ticket that is given back late touches nobody else's.
+
+A connection whose block failed, or whose client died, may be in the middle of something: it is
+closed and another is opened, as NimblePool does. So is one that breaks. While none can be opened,
+each is tried again after ``retry`` seconds, and the clients wait.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from otpy import (
-    CallExit,
     CallResult,
-    ChildSpec,
     Down,
     From,
     GenServer,
@@ -29,175 +33,257 @@ from otpy import (
     Pid,
     Ref,
     Reply,
+    Request,
+    Stop,
     Supervisor,
+    dynamic_supervisor,
     gen_server,
+    make_ref,
     process,
     self_pid,
     supervisor,
 )
 
 R = TypeVar("R")
-Ticket = tuple[Pid, int]
-TICKETS = count()
-POOL = "pool"
+Phase = Literal["opening", "open", "closing"]
+
+
+class Closable(Protocol):
+    """All that the pool asks of a connection."""
+
+    def close(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
-    """Who waits for a connection or has one; ``monitor`` watches it."""
+class Options:
+    """A pool called ``name`` of ``size`` connections, each what ``connect()`` returns."""
 
-    ticket: Ticket
-    monitor: Ref
+    name: str
+    connect: Callable[[], Closable]
+    size: int
+    retry: float = 1.0  # seconds
+
+    @property
+    def connections(self) -> str:
+        """The name of the connections' supervisor."""
+        return f"{self.name}.connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout(Request[Pid]):
+    """Wait for a connection."""
+
+    ticket: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Checkin:
+    """Wait no longer, or give back what was lent; ``whole`` if others may use it."""
+
+    ticket: Ref
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A connection is open."""
+
+    connection: Pid
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Request[R]):
+    """Call ``function(connection)`` where the connection is."""
+
+    function: Callable[[Any], R]
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Request["Status"]):
+    """How many connections are free, how many are lent, and how many clients wait."""
+
+    free: int = 0
+    lent: int = 0
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class Client:
+    """Who waits, or has a ``connection``; ``monitor`` tells of its end."""
+
     from_: From
+    monitor: Ref
+    connection: Pid | None = None
 
 
 @dataclass(slots=True)
 class State:
+    """Clients are known by their tickets; those that wait are in the order in which they came."""
+
+    options: Options
+    connections: dict[Pid, Phase] = field(default_factory=dict[Pid, Phase])
     free: deque[Pid] = field(default_factory=deque[Pid])
-    waiting: deque[Client] = field(default_factory=deque[Client])
-    lent: dict[Pid, Client] = field(default_factory=dict[Pid, Client])
+    waiting: dict[Ref, Client] = field(default_factory=dict[Ref, Client])
+    lent: dict[Ref, Client] = field(default_factory=dict[Ref, Client])
 
 
 class Pool(GenServer[State], green=True):
     @classmethod
-    def start_link(cls, arg: None, /) -> Pid:
-        return gen_server.start_link(cls, arg, name=POOL)
+    def start_link(cls, options: Options, /) -> Pid:
+        return gen_server.start_link(cls, options, name=options.name)
 
-    def init(self, arg: None) -> InitResult[State]:
-        return Ok(State())
+    def init(self, options: Options) -> InitResult[State]:
+        state = State(options)
+        for _ in range(options.size):
+            open_one(state)
+        return Ok(state)
 
     def handle_call(self, request: Any, from_: From, state: State) -> CallResult[State]:
         match request:
-            case ("checkout", ticket):
-                state.waiting.append(Client(ticket, process.monitor(ticket[0]), from_))
+            case Checkout(ticket):
+                monitor = process.monitor(from_.pid, tag=ticket)
+                state.waiting[ticket] = Client(from_, monitor)
                 lend(state)
-                return NoReply(state)
-            case "status":
-                return Reply((len(state.free), len(state.lent), len(state.waiting)))
-        raise ValueError(f"a pool does not know {request!r}")
+                return NoReply()
+            case Status():
+                return Reply(Status(len(state.free), len(state.lent), len(state.waiting)))
+        raise ValueError(f"a pool knows Checkout and Status, not {request!r}")
 
     def handle_cast(self, request: Any, state: State) -> Next[State]:
         match request:
-            case ("ready", connection):
-                process.monitor(connection)
+            case Ready(connection):
+                state.connections[connection] = "open"
                 state.free.append(connection)
-            case ("checkin", connection):
-                take_back(state, connection)
-            case ("cancel", ticket):
-                give_up(state, lambda client: client.ticket == ticket)
+            case Checkin(ticket, whole):
+                take_back(state, ticket, whole)
             case _:
-                raise ValueError(f"a pool does not know {request!r}")
+                raise ValueError(f"a pool knows Ready and Checkin, not {request!r}")
         lend(state)
-        return NoReply(state)
+        return NoReply()
 
     def handle_info(self, message: Any, state: State) -> Next[State]:
         match message:
-            case Down(_, Pid() as connection) if connection in state.free:
-                state.free.remove(connection)
-            case Down(_, Pid() as connection) if connection in state.lent:
-                process.demonitor(state.lent.pop(connection).monitor, flush=True)
-            case Down(ref):
-                give_up(state, lambda client: client.monitor == ref)
+            case Down(tag=Ref() as ticket):  # a client
+                take_back(state, ticket, whole=False)
+            case Down(pid=Pid() as connection):
+                replace(state, connection)
+            case "open":
+                open_one(state)
             case _:
                 super().handle_info(message, state)
-        lend(state)
-        return NoReply(state)
+        return NoReply()
 
 
 def lend(state: State) -> None:
-    """As long as there is a connection and somebody waits: to the first, the oldest."""
+    """As long as there is a connection and somebody waits: to the one that came first."""
     while state.free and state.waiting:
-        client, connection = state.waiting.popleft(), state.free.popleft()
-        state.lent[connection] = client
-        gen_server.reply(client.from_, connection)
+        ticket = next(iter(state.waiting))
+        client = state.lent[ticket] = state.waiting.pop(ticket)
+        client.connection = state.free.popleft()
+        gen_server.reply(client.from_, client.connection)
 
 
-def take_back(state: State, connection: Pid) -> None:
-    """Nothing to do for one that is not lent: it died, or was given back before."""
-    client = state.lent.pop(connection, None)
-    if client is not None:
-        process.demonitor(client.monitor, flush=True)
+def take_back(state: State, ticket: Ref, whole: bool) -> None:
+    """The client has left. A pool that came after a crash does not know the tickets from before."""
+    client = state.waiting.pop(ticket, None) or state.lent.pop(ticket, None)
+    if client is None:
+        return
+    process.demonitor(client.monitor, flush=True)
+    connection = client.connection
+    if connection is None or state.connections.get(connection) != "open":
+        return  # it waited, or the connection has ended meanwhile
+    if whole:
         state.free.append(connection)
+    else:
+        state.connections[connection] = "closing"
+        gen_server.cast(connection, "close")
 
 
-def give_up(state: State, gone: Callable[[Client], bool]) -> None:
-    """The client that is ``gone`` no longer waits, and no longer has a connection."""
-    for client in [client for client in state.waiting if gone(client)]:
-        process.demonitor(client.monitor, flush=True)
-        state.waiting.remove(client)
-    for connection in [pid for pid, client in state.lent.items() if gone(client)]:
-        take_back(state, connection)
+def open_one(state: State) -> None:
+    """Start a connection; it tells when it is ready."""
+    child = (Connection, state.options)
+    connection: Pid = dynamic_supervisor.start_child(state.options.connections, child)
+    process.monitor(connection)
+    state.connections[connection] = "opening"
 
 
-class Connection(GenServer[Any], green=True):
-    """What is lent: ``connect()`` is what its process keeps, and only it uses."""
+def replace(state: State, connection: Pid) -> None:
+    """A connection has ended. After one that could not be opened there is a pause."""
+    if state.connections.pop(connection) == "opening":
+        process.send_after(self_pid(), "open", state.options.retry)
+        return
+    if connection in state.free:
+        state.free.remove(connection)
+    open_one(state)
 
-    def init(self, arg: Callable[[], Any]) -> InitResult[Any]:
-        return Ok(arg(), continue_="ready")
 
-    def handle_continue(self, arg: Any, state: Any) -> Next[Any]:
-        gen_server.cast(POOL, ("ready", self_pid()))
-        return NoReply()
+class Connection(GenServer[Closable | None], restart="temporary"):
+    """What is lent. It has a thread of its own, so ``connect()`` and its use may block."""
 
-    def handle_call(self, request: Any, from_: From, state: Any) -> CallResult[Any]:
+    def init(self, options: Options) -> InitResult[Closable | None]:
+        process.flag(trap_exit=True)  # else its supervisor would end it without ``terminate``
+        return Ok(None, continue_=options)
+
+    def handle_continue(self, options: Options, state: Closable | None) -> Next[Closable | None]:
+        opened = options.connect()
+        gen_server.cast(options.name, Ready(self_pid()))
+        return NoReply(opened)
+
+    def handle_call(
+        self, request: Any, from_: From, state: Closable | None
+    ) -> CallResult[Closable | None]:
         match request:
-            case ("query", question):
-                return Reply(state(question))
-        raise ValueError(f"a connection does not know {request!r}")
+            case Run(function):
+                return Reply(function(state))
+        raise ValueError(f"a connection knows Run, not {request!r}")
+
+    def handle_cast(self, request: Any, state: Closable | None) -> Next[Closable | None]:
+        match request:
+            case "close":
+                return Stop("normal")
+        raise ValueError(f"a connection knows close, not {request!r}")
+
+    def terminate(self, reason: Any, state: Closable | None) -> None:
+        if state is not None:
+            state.close()
 
 
-class Connections(Supervisor):
-    """As many connections as the pool has to lend."""
+class PoolSupervisor(Supervisor):
+    """The whole pool: ``(PoolSupervisor, Options(...))``. A new pool has new connections."""
 
-    def init(self, arg: tuple[Callable[[], Any], int]) -> Any:
-        connect, size = arg
-        children = [
-            ChildSpec(("connection", n), (Connection.start_link, (connect,))) for n in range(size)
-        ]
-        return supervisor.init(children, strategy="one_for_one", max_restarts=3 * size)
-
-
-class PoolTree(Supervisor):
-    """The whole pool: ``(PoolTree, (connect, size))``. A new pool has new connections."""
-
-    def init(self, arg: tuple[Callable[[], Any], int]) -> Any:
-        return supervisor.init([(Pool, None), (Connections, arg)], strategy="rest_for_one")
+    def init(self, options: Options) -> Any:
+        children = [dynamic_supervisor.child_spec(name=options.connections), (Pool, options)]
+        return supervisor.init(children, strategy="one_for_all")
 
 
 # What clients of the pool call.
 
 
-def checkout(timeout: float | None = 5.0) -> Pid:
-    """A connection that nobody else has until ``checkin``. Raises ``CallTimeout``."""
-    ticket = (self_pid(), next(TICKETS))
+@contextmanager
+def connection(pool: str, timeout: float | None = 5.0) -> Generator[Pid, None, None]:
+    """A connection that nobody else has, for a block. Raises ``CallTimeout`` if none is free.
+
+    If the block fails, the connection is closed, and another takes its place.
+    """
+    ticket = make_ref()
+    whole = True
     try:
-        connection: Pid = gen_server.call(POOL, ("checkout", ticket), timeout)
-    except CallExit:
-        gen_server.cast(POOL, ("cancel", ticket))
-        raise
-    return connection
-
-
-def checkin(connection: Pid) -> None:
-    """Give a connection back."""
-    gen_server.cast(POOL, ("checkin", connection))
-
-
-def with_connection(fn: Callable[[Pid], R], timeout: float | None = 5.0) -> R:
-    """``fn(connection)``; whatever happens in it, the connection is given back."""
-    connection = checkout(timeout)
-    try:
-        return fn(connection)
+        lent = gen_server.call(pool, Checkout(ticket), timeout)
+        whole = False
+        yield lent
+        whole = True
     finally:
-        checkin(connection)
+        gen_server.cast(pool, Checkin(ticket, whole))
 
 
-def query(connection: Pid, request: Any) -> Any:
-    """What the connection answers."""
-    return gen_server.call(connection, ("query", request))
+def run(connection: Pid, function: Callable[[Any], R], timeout: float | None = 5.0) -> R:
+    """The result of ``function(connection)``, called in the connection's process.
+
+    What it raises ends the connection: ``CallExit`` with a ``Crash``. Raises ``CallTimeout``.
+    """
+    return gen_server.call(connection, Run(function), timeout)
 
 
-def status() -> tuple[int, int, int]:
-    """How many connections are free, how many are lent, and how many clients wait."""
-    found: tuple[int, int, int] = gen_server.call(POOL, "status")
-    return found
+def status(pool: str) -> Status:
+    """How the pool is doing."""
+    return gen_server.call(pool, Status())
