@@ -26,10 +26,15 @@ def list_() -> list[Pid]:
     return list(current().node.procs)
 
 
+def _messages(proc: Process) -> list[Any]:
+    """What it has not handled yet; in OTP a suspended behaviour leaves that in its mailbox."""
+    return [*(getattr(proc.server, "held", None) or ()), *proc.mailbox]
+
+
 INFO: dict[str, Callable[[Process], Any]] = {
     "registered_name": lambda proc: proc.name,
-    "messages": lambda proc: list(proc.mailbox),
-    "message_queue_len": lambda proc: len(proc.mailbox),
+    "messages": _messages,
+    "message_queue_len": lambda proc: len(_messages(proc)),
     "links": lambda proc: list(proc.links or ()),
     "monitors": lambda proc: [held.target for held in (proc.monitors or {}).values()],
     "monitored_by": lambda proc: [holder for holder, _ in (proc.monitored_by or {}).values()],

@@ -107,6 +107,25 @@ def test_sys_03_suspend_queues_and_resume_handles_in_order(run: Runner) -> None:
     run(body)
 
 
+def test_sys_03_what_a_suspended_server_keeps_back_is_in_its_queue(run: Runner) -> None:
+    """suspend queues user messages: process_info counts and shows them, in order."""
+
+    def body() -> None:
+        pid = gen_server.start(kind(run), 1)
+        sys.suspend(pid)
+        process.send(pid, "one")
+        assert sys.get_state(pid) == 1  # the first has been looked at, and left
+        process.send(pid, "two")
+        assert process.info(pid, "messages") == {"messages": ["one", "two"]}
+        assert queue_of(pid) == 2
+        sys.resume(pid)
+        assert sys.get_state(pid) == 1
+        assert queue_of(pid) == 0
+        gen_server.stop(pid)
+
+    run(body)
+
+
 def test_sys_06_get_status_tells_who_and_how(run: Runner) -> None:
     """get_status: module, running or suspended, parent, state."""
 
