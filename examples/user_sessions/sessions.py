@@ -1,7 +1,8 @@
 """A session per user: a process that is started on first use and ends when it is idle.
 
-A session is found by its user in a registry. When it has been idle it ends with "normal", which
-is no reason to start it again; after a crash its supervisor starts it anew, empty.
+A session is found by its user in a registry. It may end at any instant, also when somebody has
+just found it: who calls it then is told so, and asks the next one. A session that ends, be it idle
+or crashed, is not started again before somebody needs it.
 """
 
 from typing import Any
@@ -33,14 +34,16 @@ Values = dict[str, Any]
 REGISTRY = "Sessions.Registry"
 SUPERVISOR = "Sessions.Supervisor"
 IDLE = minutes(30)
-GONE = ("noproc", "normal")  # the session was idle, and had not begun with the request
+
+# A call ends so if there is no session, or if it was idle and ended before it saw the request.
+GONE = ("noproc", "normal")
 
 
 def via(user: str) -> Via:
     return Via(registry, (REGISTRY, user))
 
 
-class Session(GenServer[Values], restart="transient", green=True):
+class Session(GenServer[Values], restart="temporary", green=True):
     @classmethod
     def start_link(cls, user: str, /) -> Pid:
         return gen_server.start_link(cls, user, name=via(user))
@@ -54,28 +57,40 @@ class Session(GenServer[Values], restart="transient", green=True):
                 return Reply(values.get(key), timeout=IDLE)
             case ("put", key, value):
                 return Reply(None, {**values, key: value}, timeout=IDLE)
-            case "log_out":
-                return Stop("normal", values, reply=None)
         raise ValueError(f"a session does not know {request!r}")
 
     def handle_info(self, message: Any, values: Values) -> Next[Values]:
         match message:
             case Timeout():
-                return Stop("normal", values)
+                return Stop("normal")
             case _:
                 super().handle_info(message, values)
                 return NoReply(timeout=IDLE)
 
 
 class Sessions(Supervisor):
-    """The whole application. A crash of one session in many says little about the others."""
+    """The whole application."""
 
     def init(self, arg: None) -> Any:
         children = [
             (registry.Registry, {"keys": "unique", "name": REGISTRY}),
-            dynamic_supervisor.child_spec(name=SUPERVISOR, max_restarts=100),
+            dynamic_supervisor.child_spec(name=SUPERVISOR),
         ]
         return supervisor.init(children, strategy="one_for_all")
+
+
+def call(user: str, request: Any) -> Any:
+    """Ask the user's session; a new one unless it is there. A request is handled once at most."""
+    while True:
+        try:
+            return gen_server.call(via(user), request)
+        except CallExit as ended:
+            if ended.reason not in GONE:
+                raise
+        session(user)
+
+
+# What users of the sessions call.
 
 
 def session(user: str) -> Pid:
@@ -85,20 +100,6 @@ def session(user: str) -> Pid:
         return pid
     except AlreadyStarted as there:
         return there.pid
-
-
-def call(user: str, request: Any) -> Any:
-    """Ask the user's session. One that ends just now has not seen the request: ask the next."""
-    while True:
-        pid = gen_server.whereis(via(user)) or session(user)
-        try:
-            return gen_server.call(pid, request)
-        except CallExit as ended:
-            if ended.reason not in GONE:
-                raise
-
-
-# What users of the sessions call.
 
 
 def get(user: str, key: str, /) -> Any:
@@ -114,9 +115,9 @@ def put(user: str, key: str, value: Any, /) -> None:
 def log_out(user: str) -> None:
     """End the user's session if there is one."""
     try:
-        gen_server.call(via(user), "log_out")
+        gen_server.stop(via(user))
     except CallExit as ended:
-        if ended.reason not in GONE:
+        if ended.reason != "noproc":
             raise
 
 

@@ -1,10 +1,11 @@
-"""The tests of the sessions; what takes half an hour is in simulated time."""
+"""The tests of the sessions."""
 
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from examples.user_sessions.sessions import (
-    IDLE,
     SUPERVISOR,
     Sessions,
     get,
@@ -15,41 +16,24 @@ from examples.user_sessions.sessions import (
     via,
 )
 from otpy import (
-    Down,
-    Node,
-    Pid,
+    CallExit,
+    Crash,
+    Timeout,
     dynamic_supervisor,
     gen_server,
-    hours,
-    minutes,
     process,
-    supervisor,
+    sys,
+    task,
 )
-from otpy.runtime.simulated import Simulation
 from otpy.testing import eventually
 
-Start = Callable[..., Any]
 
-
-def in_time(body: Callable[[], None]) -> None:
-    def beside_sessions() -> None:
-        boss = supervisor.start_link(Sessions, None)
-        body()
-        supervisor.stop(boss)
-
-    Simulation(seed=1).run(beside_sessions, limit=3 * hours(1))
-
-
-def ended(pid: Pid) -> Any:
-    """Why the session ended."""
-    ref = process.monitor(pid)
-    return process.receive(Down, where=lambda down: down.ref == ref).reason
-
-
-def test_a_session_starts_on_first_use_and_keeps_its_values(
-    node: Node, start_supervised: Start
-) -> None:
+@pytest.fixture(autouse=True)
+def sessions(start_supervised: Callable[..., Any]) -> None:
     start_supervised((Sessions, None))
+
+
+def test_a_session_starts_on_first_use_and_keeps_its_values() -> None:
     assert gen_server.whereis(via("ann")) is None
     put("ann", "cart", ["tea"])
     pid = gen_server.whereis(via("ann"))
@@ -59,63 +43,45 @@ def test_a_session_starts_on_first_use_and_keeps_its_values(
     assert session("ann") == gen_server.whereis(via("ann")) == pid
 
 
-def test_an_idle_session_ends_normally_and_is_not_restarted() -> None:
-    def body() -> None:
-        put("ann", "cart", ["tea"])
-        assert ended(session("ann")) == "normal"
-        assert users() == []
-        assert dynamic_supervisor.count_children(SUPERVISOR).active == 0
-        assert get("ann", "cart") is None
-
-    in_time(body)
+def test_first_uses_at_the_same_time_have_one_session() -> None:
+    keys = [f"key {n}" for n in range(20)]
+    task.await_many([task.async_(put, "ann", key, key) for key in keys])
+    assert [get("ann", key) for key in keys] == keys
+    assert dynamic_supervisor.count_children(SUPERVISOR).active == 1
 
 
-def test_every_use_begins_the_idle_time_anew() -> None:
-    def body() -> None:
-        put("ann", "cart", ["tea"])
-        for _ in range(3):
-            process.sleep(IDLE - minutes(1))
-            assert get("ann", "cart") == ["tea"]
-        process.sleep(IDLE + minutes(1))
-        assert users() == []
-
-    in_time(body)
-
-
-def test_a_message_that_is_no_request_does_not_keep_it_for_ever() -> None:
-    def body() -> None:
-        pid = session("ann")
-        process.send(pid, "hello")
-        assert ended(pid) == "normal"
-
-    in_time(body)
-
-
-def test_a_session_that_crashes_is_started_anew(node: Node, start_supervised: Start) -> None:
-    start_supervised((Sessions, None))
+def test_a_request_to_a_session_that_has_just_become_idle_reaches_the_next() -> None:
     put("ann", "cart", ["tea"])
-    put("bob", "cart", ["jam"])
     old = session("ann")
-    process.exit(old, "boom")
-    assert eventually(lambda: gen_server.whereis(via("ann")) not in (None, old))
-    assert get("ann", "cart") is None
+    sys.suspend(old)
+    process.send(old, Timeout())  # its time is over, but it has not ended:
+    late = task.async_(put, "ann", "cart", ["jam"])
+    eventually(lambda: process.info(old, "message_queue_len") == {"message_queue_len": 2})
+    sys.resume(old)
+    task.await_(late)
+    assert not process.alive(old)
+    assert get("ann", "cart") == ["jam"]
+
+
+def test_a_session_that_crashes_takes_nobody_along_and_begins_anew() -> None:
+    put("bob", "cart", ["jam"])
+    for _ in range(20):
+        put("ann", "cart", ["tea"])
+        process.exit(session("ann"), "boom")
+        assert get("ann", "cart") is None
     assert get("bob", "cart") == ["jam"]
 
 
-def test_who_logs_out_has_no_session(node: Node, start_supervised: Start) -> None:
-    start_supervised((Sessions, None))
+def test_a_request_that_crashes_its_session_is_not_made_again() -> None:
+    with pytest.raises(CallExit) as failed:
+        get("ann", [])  # type: ignore[arg-type]  # a key without a hash
+    assert isinstance(failed.value.reason, Crash)
+    assert users() == []
+
+
+def test_who_logs_out_has_no_session() -> None:
     put("ann", "cart", ["tea"])
     log_out("ann")
-    log_out("nobody")
-    assert eventually(lambda: users() == [])
+    assert users() == []
+    log_out("ann")
     assert get("ann", "cart") is None
-
-
-def test_a_request_to_a_session_that_ends_just_now_reaches_the_next(
-    node: Node, start_supervised: Start
-) -> None:
-    start_supervised((Sessions, None))
-    for n in range(50):
-        put("ann", "n", n)
-        log_out("ann")
-        assert get("ann", "n") is None
