@@ -14,8 +14,7 @@ from examples.connection_pool.pool import (
     status,
 )
 from otpy import CallExit, CallTimeout, Down, Pid, process, self_pid, supervisor
-from otpy.runtime.simulated import Simulation
-from otpy.testing import eventually
+from otpy.testing import Simulation, eventually
 
 
 def beside_a_pool(body: Callable[[Database], None], seed: int = 1) -> Database:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from examples.periodic_job.periodic_job import Job, PeriodicJob
 from otpy import minutes, process, supervisor
-from otpy.runtime.simulated import Simulation
+from otpy.testing import Simulation
 
 
 def beside(work: Callable[[], object], body: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from examples.rate_limiter.rate_limiter import Limit, RateLimiter, allow
 from otpy import process, supervisor, sys
-from otpy.runtime.simulated import Simulation
+from otpy.testing import Simulation
 
 
 def limited(body: Callable[[], None]) -> None:

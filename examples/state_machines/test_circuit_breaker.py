@@ -7,7 +7,7 @@ import pytest
 
 from examples.state_machines.circuit_breaker import CircuitBreaker, Options, Refused, run
 from otpy import Pid, gen_statem, process, self_pid, sys
-from otpy.runtime.simulated import Simulation
+from otpy.testing import Simulation
 
 
 def fails() -> None:

@@ -3,7 +3,7 @@
 from examples.state_machines import traffic_light
 from examples.state_machines.traffic_light import TrafficLight
 from otpy import gen_statem, process, sys
-from otpy.runtime.simulated import Simulation
+from otpy.testing import Simulation
 
 
 def colour() -> str:

@@ -6,8 +6,7 @@ from typing import Any
 from examples.ttl_cache import cache
 from examples.ttl_cache.cache import Cache
 from otpy import Node, minutes, process, supervisor
-from otpy.runtime.simulated import Simulation
-from otpy.testing import eventually
+from otpy.testing import Simulation, eventually
 
 
 def in_time(body: Callable[[], Any]) -> None:

@@ -14,7 +14,7 @@ from otpy import (
     supervisor,
     task,
 )
-from otpy.runtime.simulated import Simulation
+from otpy.testing import Simulation
 
 
 def in_time(body: Callable[[], None], seed: int = 1) -> None:
