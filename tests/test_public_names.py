@@ -50,10 +50,11 @@ MODULES = [
     (
         process,
         """
-        AliasMode Dest actor_ref alias alive await_coroutine blocking cancel_timer delete
-        demonitor exit flag get get_keys info link list_ make_ref monitor monotonic_time put
-        read_timer receive register registered self_pid send send_after sleep spawn spawn_link
-        spawn_monitor spawn_request start_timer unalias unlink unregister whereis
+        AliasMode Dest actor_ref alias alive await_coroutine blocking cancel_timer
+        controlling_process delete demonitor disown exit flag get get_keys info link list_
+        make_ref monitor monotonic_time own put read_timer receive register registered self_pid
+        send send_after sleep spawn spawn_link spawn_monitor spawn_request start_timer unalias
+        unlink unregister whereis
         """,
     ),
     (

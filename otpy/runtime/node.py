@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from otpy.runtime import peers
 from otpy.runtime._current import HERE, forked_from
+from otpy.runtime.belongings import Belongings
 from otpy.runtime.busy import hold_back
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.names import LocalNames
@@ -90,6 +91,7 @@ class Node:
         self.name_services: dict[str, NameService] = {}
         self.router: Router | None = None
         self.peers: dict[str, Creation] = {}
+        self.belongings = Belongings(self)
         self.busy: dict[Held, None] = {}  # for whom too much waits, and whose: see busy.py
         self.peer_users: dict[str, dict[Pid, None]] = {}
         self.node_watchers: dict[Pid, int] = {}
@@ -272,7 +274,10 @@ class Node:
         self.node_watchers.pop(proc.pid, None)
         if self.node_monitors.table:
             self.node_monitors.forget(proc.pid)
-        if isinstance(proc, ThreadProcess) and proc.actor is not None:
+        thread = isinstance(proc, ThreadProcess) and proc.actor is not None
+        if self.belongings.table:
+            self.belongings.owner_died(proc, thread)
+        if isinstance(proc, ThreadProcess) and thread:
             self.orphans.add(proc)
 
     def body_ended(self, proc: Process) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, overload
 from otpy.runtime._current import current, waiter
 from otpy.runtime.actor_refs import actor_ref
 from otpy.runtime.arguments import check_seconds, check_timeout, checked_pid
+from otpy.runtime.belongings import controlling_process, disown, own
 from otpy.runtime.busy import is_busy
 from otpy.runtime.dictionary import delete, get, get_keys, put
 from otpy.runtime.info import alive, info, list_
@@ -342,8 +343,10 @@ __all__ = [
     "await_coroutine",
     "blocking",
     "cancel_timer",
+    "controlling_process",
     "delete",
     "demonitor",
+    "disown",
     "exit",
     "flag",
     "get",
@@ -354,6 +357,7 @@ __all__ = [
     "make_ref",
     "monitor",
     "monotonic_time",
+    "own",
     "put",
     "read_timer",
     "receive",

@@ -74,6 +74,8 @@ class ThreadProcess(LockedProcess):
         except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
             error = raised
         reason = outcome(self, error)
+        if self.node.belongings.table:
+            self.node.belongings.body_over(self.pid)
         HERE.proc = None
         self.end(reason)
         self.node.body_ended(self)

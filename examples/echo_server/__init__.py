@@ -1,0 +1,1 @@
+"""The TCP server of Elixir's guide: an acceptor, and a task for each connection."""

@@ -1,0 +1,1 @@
+"""A queue of work with back-pressure: producers wait while it is full."""
