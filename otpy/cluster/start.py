@@ -1,5 +1,6 @@
 """Starting a node of a cluster with all that belongs to it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from otpy.cluster import global_
@@ -20,6 +21,7 @@ def start_node(
     net_ticktime: float = 10.0,
     sync_nodes_timeout: float = 2.0,
     network: Network | None = None,
+    refused: Iterable[str] = (),
 ) -> Node:
     """Start a node with its mesh and the cluster's names: ``elixir --name NAME --cookie COOKIE``.
 
@@ -32,7 +34,8 @@ def start_node(
     It returns when it has met the nodes of the directory that run already and knows the names
     they hold, so what it starts next does not lead beside their leaders; a node that does not
     answer is waited for ``sync_nodes_timeout`` seconds (``kernel``'s ``sync_nodes_optional``), 0
-    waits for none. Nodes that start at the same instant may still miss each other.
+    waits for none. Nodes that start at the same instant may still miss each other. Tests that
+    start a node on one side of a netsplit give as ``refused`` the nodes of the other.
 
     Raises ``NodeError`` for a bad name, and what ``start_mesh`` raises: ``AddressInUse``,
     ``NodeNameTaken``, ``WeakCookie``.
@@ -48,6 +51,7 @@ def start_node(
             cookie=cookie,
             directory=directory,
             net_ticktime=net_ticktime,
+            refused=refused,
         )
         global_.start(node)
         if network is None and sync_nodes_timeout > 0:

@@ -1,6 +1,6 @@
 """Giving a node its mesh."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from otpy.behaviours import _remote as _remote  # what other nodes ask this one to run
@@ -27,13 +27,15 @@ def start_mesh(
     cookie: str | None = None,
     directory: str | Path | None = None,
     net_ticktime: float = 10.0,
+    refused: Iterable[str] = (),
 ) -> Mesh:
     """Give a node its mesh: listen, and connect to every node of the directory.
 
     ``host`` is the part of the node's name after the ``@`` unless given; ``port`` 0 takes
     a free one; ``cookie`` is the user's own unless given. Raises ``BadArgument``,
     ``AddressInUse``, ``NodeError`` for a host that is not this machine's, ``NodeNameTaken``
-    and ``WeakCookie``. With a ``network`` (``distribution.memory``)
+    and ``WeakCookie``. ``refused``: nodes that are cut off from the start, as by
+    ``Mesh.cut``. With a ``network`` (``distribution.memory``)
     the node reaches the other nodes of that network only, without sockets; cookie and
     directory do not matter then.
     """
@@ -52,6 +54,7 @@ def start_mesh(
             net_ticktime,
             _sockets(node, host, cookie, net_ticktime),
         )
+    mesh.refused.update(dict.fromkeys(refused))
     mesh.start(port)
     node.router = mesh
     return mesh

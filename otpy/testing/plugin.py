@@ -8,6 +8,7 @@
 | ``stop_supervised``     | ``stop_supervised!``                               |
 | ``on_exit``             | ``on_exit``                                        |
 | ``capture_reports``     | the structured reports, as ``capture_log`` the text |
+| ``cluster``             | ``cluster(3)``: nodes as OS processes, OTP's ``peer`` |
 
 With any of the first five the test itself is a process, so that ``process.receive`` and
 ``gen_server.call`` work in it. It may be a coroutine of pytest-asyncio or anyio: there
@@ -17,6 +18,7 @@ With any of the first five the test itself is a process, so that ``process.recei
 
 import logging
 from collections.abc import Callable, Generator, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,9 +28,12 @@ from otpy.testing.logs import listening
 
 if TYPE_CHECKING:
     from otpy.runtime.node import Node
+    from otpy.testing._fork_server import ForkServer
     from otpy.testing.case import Case
+    from otpy.testing.cluster import Cluster
 
 CASE: "pytest.StashKey[Case]" = pytest.StashKey()
+CLUSTERS: "pytest.StashKey[list[Cluster]]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,3 +111,59 @@ def capture_reports() -> Iterator[Reports]:
     handler = Reports()
     with listening("otpy", handler, logging.INFO):
         yield handler
+
+
+@pytest.fixture(scope="session")
+def otpy_fork_server() -> Iterator["ForkServer"]:
+    """What starts the nodes of all clusters of a run."""
+    from otpy.testing._fork_server import ForkServer
+
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def cluster(
+    request: pytest.FixtureRequest,
+    otpy_fork_server: "ForkServer",
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["Callable[..., Cluster]"]:
+    """``cluster(3)`` starts an ``otpy.testing.Cluster``, which ends with the test.
+
+    It takes what ``Cluster`` takes. Each node has the test's module loaded from the start. Where
+    ``network="netns"`` is not possible the test is skipped. The logs are shown if it fails.
+    """
+    from otpy.testing._namespaces import NoNamespaces
+    from otpy.testing.cluster import Cluster
+
+    made: list[Cluster] = []
+    request.node.stash[CLUSTERS] = made
+
+    def make(nodes: int = 3, **options: Any) -> Cluster:
+        test: ModuleType = request.module  # pyright: ignore[reportUnknownMemberType] - untyped there
+        options.setdefault("modules", (test,))
+        options.setdefault("folder", tmp_path_factory.mktemp("cluster"))
+        one = Cluster(nodes, forks=otpy_fork_server, **options)
+        made.append(one)
+        try:
+            return one.open()
+        except NoNamespaces as error:
+            pytest.skip(str(error))
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what the nodes of its clusters said."""
+    report = yield
+    clusters = item.stash.get(CLUSTERS, None)
+    if report.failed and clusters is not None:
+        for number, one in enumerate(clusters, 1):
+            report.sections.append((f"Log of cluster {number}", one.story()))
+    return report
