@@ -28,6 +28,7 @@ from otpy import (
     sys,
     task,
     task_supervisor,
+    testing,
     timer,
 )
 from otpy.runtime import _current
@@ -258,6 +259,13 @@ MODULES = [
         """
         RequestId RequestIds call cast check_response multicall multicast receive_response
         reqids_add reqids_new reqids_size reqids_to_list send_request wait_response
+        """,
+    ),
+    (
+        testing,
+        """
+        Cluster ClusterFailed Reports assert_receive assert_received capture_log catch_exit
+        eventually refute_receive refute_received with_log
         """,
     ),
     (

@@ -19,7 +19,7 @@ With any of the first five the test itself is a process, so that ``process.recei
 import logging
 from collections.abc import Callable, Generator, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -141,8 +141,8 @@ def cluster(
     request.node.stash[CLUSTERS] = made
 
     def make(nodes: int = 3, **options: Any) -> Cluster:
-        test: ModuleType = request.module  # pyright: ignore[reportUnknownMemberType] - untyped there
-        options.setdefault("modules", (test,))
+        module = cast(ModuleType, request.module)  # pyright: ignore[reportUnknownMemberType]
+        options.setdefault("modules", (module,))
         options.setdefault("folder", tmp_path_factory.mktemp("cluster"))
         one = Cluster(nodes, forks=otpy_fork_server, **options)
         made.append(one)

@@ -1,9 +1,10 @@
-"""Every block of the documentation that says ``python run`` runs."""
+"""Every block of the documentation that says ``python run`` or ``python pytest`` runs."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,19 +14,35 @@ PAGES = [
     ROOT / "examples" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-BLOCKS = [
-    pytest.param(text, id=f"{page.name}-{number}")
-    for page in PAGES
-    for number, text in enumerate(re.findall(r"```python run\n(.*?)```", page.read_text(), re.S))
-]
 
 
-@pytest.mark.parametrize("text", BLOCKS)
+def blocks(kind: str) -> list[Any]:
+    """The blocks of a kind, by page."""
+    pattern = re.compile(rf"```python {kind}\n(.*?)```", re.DOTALL)
+    return [
+        pytest.param(text, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, text in enumerate(pattern.findall(page.read_text()))
+    ]
+
+
+@pytest.mark.parametrize("text", blocks("run"))
 def test_an_example_of_the_documentation_runs(text: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", text], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", blocks("pytest"))
+def test_a_test_of_the_documentation_passes_or_cannot_run_here(
+    text: str, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(text)
+    done = pytester.runpytest_subprocess("-p", "no:randomly")
+    outcomes = done.parseoutcomes()
+    assert outcomes.keys() <= {"passed", "skipped", "warning", "warnings"}, done.stdout.str()
+    assert outcomes.get("passed", 0) + outcomes.get("skipped", 0) == 1
 
 
 def test_links_between_pages_lead_somewhere() -> None:
