@@ -14,11 +14,15 @@ from otpy.testing._fork_server import ForkServer
 
 PATIENCE = 20_000  # milliseconds
 HOLDS = """
-import sys
+import os, signal, sys
 from otpy.testing import Cluster
 with Cluster(3) as c:
-    c.pause("c")
-    print(*map(c.pid, c.nodes), c._forks.pid, flush=True)
+    if sys.argv[1:]:
+        c.pause(sys.argv[1])
+    heir = os.fork()  # it inherits every connection to the nodes and to their server
+    if heir == 0:
+        signal.pause()
+    print(heir, *map(c.pid, c.nodes), c._forks.pid, flush=True)
     sys.stdin.read()
 """
 
@@ -31,17 +35,27 @@ def ended(handle: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nodes_end_with_a_killed_test_also_a_paused_one(number: int) -> None:
+@pytest.mark.parametrize("paused", [(), ("c",)], ids=["all run", "one paused"])
+def test_nodes_end_with_a_killed_test_also_a_paused_one(
+    number: int, paused: tuple[str, ...]
+) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-c", HOLDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDS, *paused],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with program:
         assert program.stdout is not None
-        handles = [os.pidfd_open(int(pid)) for pid in program.stdout.readline().split()]
+        heir, *pids = map(int, program.stdout.readline().split())
+        handles = [os.pidfd_open(pid) for pid in pids]
         assert len(handles) == 4
         program.send_signal(number)
         assert program.wait(10) == -number
-        assert [ended(handle) for handle in handles] == [True] * 4
+        try:
+            assert [ended(handle) for handle in handles] == [True] * 4
+        finally:
+            os.kill(heir, signal.SIGKILL)
     for handle in handles:
         os.close(handle)
 
