@@ -52,20 +52,22 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("mode", ["prepend", "importlib"])
-@pytest.mark.parametrize("package", [True, False], ids=["a package", "no package"])
-def test_a_test_file_is_loaded_by_nodes_in_every_import_mode(
-    pytester: pytest.Pytester, mode: str, package: bool
-) -> None:
-    if mode == "importlib" and not package:
-        pytester.makepyfile(test_it=TEST.replace("from {imports} import Note", NOTES))
-    elif package:
-        pytester.mkpydir("inner")
-        (pytester.path / "inner" / "notes.py").write_text(NOTES)
-        (pytester.path / "inner" / "test_it.py").write_text(TEST.format(imports="inner.notes"))
-    else:
-        pytester.makepyfile(test_it=TEST.format(imports="notes"), notes=NOTES)
+def test_a_test_of_a_package_is_loaded_by_nodes(pytester: pytest.Pytester, mode: str) -> None:
+    pytester.mkpydir("inner")
+    (pytester.path / "inner" / "notes.py").write_text(NOTES)
+    (pytester.path / "inner" / "test_it.py").write_text(TEST.format(imports="inner.notes"))
     done = pytester.runpytest_subprocess(f"--import-mode={mode}", "-p", "no:randomly")
     done.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("mode", ["prepend", "importlib"])
+def test_a_test_that_no_path_leads_to_is_loaded_by_nodes(
+    pytester: pytest.Pytester, mode: str
+) -> None:
+    pytester.makepyfile(test_it=TEST.replace("from {imports} import Note", NOTES))
+    # With -P the folder is not on the path, as when the command is pytest.
+    command = [sys.executable, "-P", "-m", "pytest", f"--import-mode={mode}"]
+    pytester.run(*command, "-p", "no:randomly").assert_outcomes(passed=1)
 
 
 def test_a_failed_test_shows_the_logs(pytester: pytest.Pytester) -> None:
