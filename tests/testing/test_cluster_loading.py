@@ -61,13 +61,11 @@ def test_a_test_of_a_package_is_loaded_by_nodes(pytester: pytest.Pytester, mode:
 
 
 @pytest.mark.parametrize("mode", ["prepend", "importlib"])
-def test_a_test_that_no_path_leads_to_is_loaded_by_nodes(
-    pytester: pytest.Pytester, mode: str
-) -> None:
-    pytester.makepyfile(test_it=TEST.replace("from {imports} import Note", NOTES))
+def test_a_test_that_no_path_leads_to_is_loaded_by_nodes(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "test_it.py").write_text(TEST.replace("from {imports} import Note", NOTES))
     # With -P the folder is not on the path, as when the command is pytest.
-    command = [sys.executable, "-P", "-m", "pytest", f"--import-mode={mode}"]
-    pytester.run(*command, "-p", "no:randomly").assert_outcomes(passed=1)
+    done = run(tmp_path, "-P", "-m", "pytest", f"--import-mode={mode}", "-p", "no:randomly")
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_failed_test_shows_the_logs(pytester: pytest.Pytester) -> None:
