@@ -37,13 +37,14 @@ def ended(handle: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("paused", [(), ("c",)], ids=["all run", "one paused"])
 def test_nodes_end_with_a_killed_test_also_a_paused_one(
-    number: int, paused: tuple[str, ...]
+    number: int, paused: tuple[str, ...], tmp_path: Path
 ) -> None:
     program = subprocess.Popen(
         [sys.executable, "-c", HOLDS, *paused],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody is left to remove its folder
     )
     with program:
         assert program.stdout is not None
