@@ -185,8 +185,12 @@ class Wire:
         socket.sndhwm = socket.rcvhwm = 4096
         socket.maxmsgsize = MAX_FRAME
         socket.handshake_ivl = 3000
-        socket.heartbeat_ivl = int(self.tick * 250)
-        socket.heartbeat_timeout = int(self.tick * 1000)
+        # No heartbeats of ZMTP: one that falls due after a connection has broken whose input was
+        # held back aborts the program (libzmq 4.3.5, stream_engine_base.cpp, out_event). The ticks
+        # of the mesh find a dead host; keepalive ends the connections that it had opened here.
+        socket.tcp_keepalive = 1
+        socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = max(1, int(self.tick))
+        socket.tcp_keepalive_cnt = 4
         return socket
 
     def dealer(self, rid: bytes) -> Any:

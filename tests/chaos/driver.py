@@ -138,7 +138,7 @@ class Chaos:
             if not life.killed:
                 raise ChaosFailed(
                     f"{life.name} died by itself, exit code {code}; its stderr:\n"
-                    f"{life.errors.read_text()[-4000:]}"
+                    f"{_ends_of(life.errors.read_text())}"
                 )
         elif event["event"] == "violation":
             self.violations.append(f"{self._at()} {life.name} of {event['text']}")
@@ -250,3 +250,8 @@ class Chaos:
         life.child.wait()  # a zombie would hold its name
         self.over.append(life)
         self._later(seconds, f"{name} comes back", lambda: self.start(name))
+
+
+def _ends_of(text: str) -> str:
+    """How it began, which names an abort, and how it ended."""
+    return text if len(text) <= 8000 else f"{text[:4000]}\n...\n{text[-4000:]}"
