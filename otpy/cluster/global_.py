@@ -5,12 +5,12 @@ is ``_global_server.py``. ``start(node)`` gives a node its part; from then on
 ``name=Global(...)`` works there.
 """
 
-import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, Literal
 
 from otpy.behaviours import gen_server
+from otpy.cluster._deaths import Deaths
 from otpy.cluster._global_server import SERVER, Server, server_of
 from otpy.cluster.global_locks import LockId, all_nodes, del_lock, set_lock, trans
 from otpy.distribution.codec import encode, function_text
@@ -30,7 +30,6 @@ from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegister
 from otpy.terms.names import At, Global
 from otpy.terms.pid import Pid, Ref
 
-MASKS = 4096  # deaths remembered besides those of processes that still stand in the table
 random_exit_name = RANDOM_EXIT
 random_notify_name = RANDOM_NOTIFY
 notify_all_name = NOTIFY_ALL
@@ -46,34 +45,11 @@ class GlobalNames:
         self.node = node
         self.names = Names(node.name, many_names=many_names)
         self.pid: Pid | None = None
-        self.masks: dict[Pid, None] = {}  # the longest masked first
-        self.lock = threading.Lock()
-
-    def mask(self, pid: Pid) -> None:
-        """``whereis_name`` does not give this process of another node any more.
-
-        A mask stands as long as the table has the pid. One that the table does not have
-        yet, or no more, is remembered among the last ``MASKS``.
-        """
-        with self.lock:
-            self.masks.pop(pid, None)
-            self.masks[pid] = None
-            for _ in range(2):  # one in, two out: it shrinks back
-                if len(self.masks) <= MASKS:
-                    return
-                oldest = next(iter(self.masks))
-                del self.masks[oldest]
-                if oldest in self.names.named:
-                    self.masks[oldest] = None
+        self.deaths = Deaths(lambda pid: pid in self.names.named)
 
     def _dead(self, pid: Pid) -> bool:
         """Whether this node knows that a process has ended."""
-        if pid.node == self.node.name:
-            return pid not in self.node.procs
-        if pid in self.masks:
-            return True
-        life = self.node.peers.get(pid.node)
-        return life is not None and (life.bits != pid.bits or life.started != pid.started)
+        return self.deaths.include(self.node, pid)
 
     def register_name(
         self, name: Any, pid: Pid, resolver: str = DEFAULT, force: bool = False
@@ -146,6 +122,7 @@ def start(node: Node, multi_name_action: Literal["deny", "allow"] = "deny") -> N
     here = current_or_none()
     with nullcontext() if here is not None and here.node is node else node.attached():
         service.pid = gen_server.start(Server, service, name=SERVER)
+    node.masks["global"] = service.deaths.mask
     node.name_services["global"] = service
 
 

@@ -40,15 +40,7 @@ from otpy.terms.errors import NodeError, NodeStopped, NotSendable
 from otpy.terms.names import NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
-from otpy.terms.signals import (
-    CastSignal,
-    DownSignal,
-    ExitSignal,
-    Message,
-    ReplySignal,
-    Signal,
-    SpawnSignal,
-)
+from otpy.terms.signals import CastSignal, ExitSignal, Message, Signal, SpawnSignal, dead_in
 
 NO_NODE = "nonode@nohost"
 T = TypeVar("T")
@@ -89,6 +81,7 @@ class Node:
         self.timers = Timers(self)
         self.events = Events()
         self.name_services: dict[str, NameService] = {}
+        self.masks: dict[str, Callable[[Pid], None]] = {}  # told of deaths elsewhere, before all
         self.router: Router | None = None
         self.peers: dict[str, Creation] = {}
         self.belongings = Belongings(self)
@@ -429,16 +422,12 @@ class Node:
     def inbound(self, signal: Signal) -> None:
         """A signal from another node, on the I/O thread.
 
-        A death is masked in the name tables before anybody here hears of it.
+        A death is masked in the tables of names and groups before anybody here hears of it.
         """
-        dead: Pid | None = None
-        if isinstance(signal, (ReplySignal, DownSignal)):
-            dead = signal.dead
-        elif isinstance(signal, ExitSignal) and signal.link:
-            dead = signal.sender
+        dead = dead_in(signal)
         if dead is not None:
-            for service in list(self.name_services.values()):
-                service.mask(dead)
+            for mask in list(self.masks.values()):
+                mask(dead)
         self.signal(signal)
 
     def inbound_items(self, dest: Pid | At, items: list[Any]) -> None:

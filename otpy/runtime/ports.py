@@ -57,8 +57,8 @@ class NameService(Protocol):
     ``register_or_monitor(name, pid, ref)`` is ``register_name``, and if that is False
     ``monitor_name``, so that no holder's end falls between the two.
 
-    ``mask(pid)``: a process of another node has ended, and from now on ``whereis_name``
-    does not give it. Called on the I/O thread, before anybody on this node hears of it.
+    ``whereis_name`` gives no process of whose end this node has been told: ``Node.masks`` is
+    where a service asks to be told first.
     """
 
     scope: Literal["node", "cluster"]
@@ -69,4 +69,3 @@ class NameService(Protocol):
     def whereis_name(self, name: Any) -> Pid | None: ...
     def send(self, name: Any, message: Any) -> Pid: ...
     def monitor_name(self, name: Any, pid: Pid, ref: Ref) -> None: ...
-    def mask(self, pid: Pid) -> None: ...

@@ -163,3 +163,10 @@ Signal = (
     | SpawnSignal
     | SpawnedSignal
 )
+
+
+def dead_in(signal: Signal) -> Pid | None:
+    """The process of whose end the signal tells, if it does."""
+    if isinstance(signal, (ReplySignal, DownSignal)):
+        return signal.dead
+    return signal.sender if isinstance(signal, ExitSignal) and signal.link else None

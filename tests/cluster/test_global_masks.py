@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from otpy import CallExit, GenServer, Ok, Pid, Stop, gen_server, global_, process
-from otpy.cluster.global_ import MASKS, GlobalNames
+from otpy.cluster._deaths import MASKS, Deaths
+from otpy.cluster.global_ import GlobalNames
 from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global
 from otpy.testing import eventually
@@ -95,10 +96,10 @@ def test_whereis_after_a_down_never_gives_the_dead_pid_in_the_simulator(hears: A
 
 
 def test_without_the_mask_the_dead_pid_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_mask(self: GlobalNames, pid: Pid) -> None:
+    def no_mask(self: Deaths, pid: Pid) -> None:
         """Forget it."""
 
-    monkeypatch.setattr(GlobalNames, "mask", no_mask)
+    monkeypatch.setattr(Deaths, "mask", no_mask)
     with pytest.raises(AssertionError, match="is None"):
         test_whereis_after_a_down_never_gives_the_dead_pid_in_the_simulator(hears_by_monitor)
 
@@ -129,15 +130,15 @@ def test_a_mask_goes_when_newer_deaths_come_and_not_before_the_table_drops_the_p
     held = Pid(1, B, 1, 1)
     service.names.message(B, ("sync", (("x", held, "default"),)))
     for number in range(1, MASKS + 500):
-        service.mask(Pid(1, B, 1, number))
-    assert len(service.masks) == MASKS
-    assert held in service.masks
-    assert Pid(1, B, 1, 2) not in service.masks
+        service.deaths.mask(Pid(1, B, 1, number))
+    assert len(service.deaths.masks) == MASKS
+    assert held in service.deaths.masks
+    assert Pid(1, B, 1, 2) not in service.deaths.masks
     service.names.message(B, ("gone", "x", held, "killed"))
     for number in range(MASKS + 500, 2 * MASKS + 1000):
-        service.mask(Pid(1, B, 1, number))
-    assert held not in service.masks
-    assert len(service.masks) == MASKS
+        service.deaths.mask(Pid(1, B, 1, number))
+    assert held not in service.deaths.masks
+    assert len(service.deaths.masks) == MASKS
 
 
 def test_a_restarted_node_does_not_bring_its_old_pids_back() -> None:
