@@ -49,6 +49,8 @@ _HOMES: dict[str, str] = {
         (
             "Down",
             "Exit",
+            "GroupJoin",
+            "GroupLeave",
             "NameFree",
             "NodeDown",
             "NodeUp",
@@ -108,6 +110,7 @@ _MODULES: dict[str, str] = {
     "aio": "otpy.bridges.aio",
     "asgi": "otpy.bridges.asgi",
     "global_": "otpy.cluster.global_",
+    "pg": "otpy.cluster.pg",
 }
 
 if TYPE_CHECKING:
@@ -149,6 +152,7 @@ if TYPE_CHECKING:
     from otpy.bridges import asgi as asgi
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
+    from otpy.cluster import pg as pg
     from otpy.cluster.start import start_node as start_node
     from otpy.distribution import erpc as erpc
     from otpy.distribution import rpc as rpc
@@ -196,6 +200,8 @@ if TYPE_CHECKING:
     from otpy.terms.errors import WouldBlockLoop as WouldBlockLoop
     from otpy.terms.messages import Down as Down
     from otpy.terms.messages import Exit as Exit
+    from otpy.terms.messages import GroupJoin as GroupJoin
+    from otpy.terms.messages import GroupLeave as GroupLeave
     from otpy.terms.messages import NameFree as NameFree
     from otpy.terms.messages import NodeDown as NodeDown
     from otpy.terms.messages import NodeUp as NodeUp

@@ -103,3 +103,27 @@ class NameFree:
     ref: Ref
     name: Any
     reason: Any
+
+
+@dataclass(frozen=True, slots=True)
+class GroupJoin:
+    """Processes joined a group of ``pg`` that is monitored: ``{Ref, join, Group, Pids}``.
+
+    A process stands in ``pids`` as often as it joined.
+    """
+
+    ref: Ref
+    group: Any
+    pids: tuple[Pid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLeave:
+    """Processes left a group of ``pg`` that is monitored, or ended: ``{Ref, leave, Group, Pids}``.
+
+    ``pids`` are those that ``pg.leave`` was given, also one that was no member, as in OTP.
+    """
+
+    ref: Ref
+    group: Any
+    pids: tuple[Pid, ...]
