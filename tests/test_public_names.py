@@ -264,8 +264,8 @@ MODULES = [
     (
         testing,
         """
-        Cluster ClusterFailed Reports assert_receive assert_received capture_log catch_exit
-        eventually refute_receive refute_received with_log
+        Cluster ClusterFailed ClusterSimulation Reports Simulation assert_receive assert_received
+        capture_log catch_exit eventually refute_receive refute_received with_log
         """,
     ),
     (
