@@ -21,6 +21,7 @@ from otpy import (
     global_,
     node,
     partition_supervisor,
+    pg,
     process,
     registry,
     rpc,
@@ -36,15 +37,15 @@ from otpy.runtime import _current
 OTPY = """
 AddressInUse Agent AlreadyRegistered AlreadyStarted Application ApplicationError ApplicationSpec
 At BadArgument BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildError ChildSpec
-Crash Creation Done Down DynamicSupervisor Exit Exited From GenServer GenStatem Global IGNORE
-Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess
+Crash Creation Done Down DynamicSupervisor Exit Exited From GenServer GenStatem Global GroupJoin
+GroupLeave IGNORE Ignored InitResult KILL KILLED NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess
 NoReply Node NodeDown NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName
 NotDistributed NotRegistered NotSendable NotSimulated Ok OtpyError PartitionSupervisor Pid
 ProcessExit ReceiveTimeout Ref RemoteError RemoteTimeout Reply Request Response SHUTDOWN
 SpawnReply StartError Stop Supervisor Task TaskSupervisor Timeout TimerCancelled TimerFired
 TimerRead Via WeakCookie WouldBlockLoop __version__ actor_ref agent aio application asgi
 dynamic_supervisor erpc gen_server gen_statem global_ hours make_ref minutes node
-partition_supervisor process pykka_child registry rpc seconds self_pid start_mesh start_node
+partition_supervisor pg process pykka_child registry rpc seconds self_pid start_mesh start_node
 supervisor sys task task_supervisor timer
 """
 MODULES = [
@@ -104,6 +105,13 @@ MODULES = [
         LockId Resolver del_lock monitor_name notify_all_name random_exit_name random_notify_name
         re_register_name register_name registered_names send set_lock start sync trans
         unregister_name whereis_name
+        """,
+    ),
+    (
+        pg,
+        """
+        GroupJoin GroupLeave child_spec demonitor get_local_members get_members join leave
+        monitor monitor_scope start start_link which_groups which_local_groups
         """,
     ),
     (

@@ -106,6 +106,22 @@ class Scopes:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """Processes of this node want to join: a call."""
+
+    key: Key
+    pids: list[Pid]
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Processes of this node want to leave: a call; whether one was a member."""
+
+    key: Key
+    pids: list[Pid]
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """To the scope's process: whether you have to watch this one has changed."""
 
@@ -128,12 +144,12 @@ class Server(GenServer["State"], kernel=True):
 
     def handle_call(self, request: Any, from_: From, state: "State") -> Reply["State"]:
         match request:
-            case ("join", key, list() as pids):
+            case Join(key, pids):
                 with state.scope.lock:
                     effects = state.groups.join(key, pids)
                 state.do(effects)
                 return Reply(None)
-            case ("leave", key, list() as pids):
+            case Leave(key, pids):
                 with state.scope.lock:
                     found, effects = state.groups.leave(key, pids)
                 state.do(effects)
@@ -191,7 +207,9 @@ class State:
                     hello = ("pg", ("discover", self.scope.pid))
                     process.send(At(self.scope.name, peer), hello)
                 case More():
-                    process.send(self.scope.pid, effect)  # behind those that wait already
+                    # Not a message at once: the scheduler looks at what other threads and
+                    # nodes have brought only when nobody is ready.
+                    process.send_after(self.scope.pid, effect, 0.0)
 
     def tell(
         self,

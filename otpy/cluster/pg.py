@@ -15,6 +15,8 @@ from typing import Any
 from otpy.behaviours import gen_server
 from otpy.behaviours.child_spec import ChildSpec
 from otpy.cluster._pg_server import (
+    Join,
+    Leave,
     Look,
     Scope,
     Scopes,
@@ -84,7 +86,7 @@ def join(
     """
     check_may_wait("pg.join")
     name = _name(scope)
-    request = ("join", checked_key(group), _local("join", pids))
+    request: Any = Join(checked_key(group), _local("join", pids))
     gen_server.call(name, request, timeout=None)
 
 
@@ -97,7 +99,7 @@ def leave(
     """
     check_may_wait("pg.leave")
     name = _name(scope)
-    request = ("leave", checked_key(group), _local("leave", pids))
+    request: Any = Leave(checked_key(group), _local("leave", pids))
     left: bool = gen_server.call(name, request, timeout=None)
     return left
 

@@ -369,7 +369,8 @@ class Groups:
             gone: list[Pid] = [members.pop(place)]
         else:
             wanted = Counter(pids)
-            gone, kept = [], []
+            gone = []
+            kept: list[Pid] = []
             for pid in members[low : low + count]:
                 if wanted[pid] > 0:
                     wanted[pid] -= 1

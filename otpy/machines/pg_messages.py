@@ -18,7 +18,7 @@ from typing import Any
 
 from otpy.machines.patterns import PLAIN
 from otpy.terms.pid import Pid
-from otpy.terms.values import is_tuple
+from otpy.terms.values import is_list, is_tuple
 
 Key = Any
 Entry = tuple[Key, list[int]]
@@ -29,12 +29,12 @@ def read(message: Any) -> tuple[Any, ...] | None:
     match message:
         case ("discover", Pid() as pid):
             return ("discover", pid)
-        case ("sync", Pid() as pid, bool(first), bool(last), list() as entries):
+        case ("sync", Pid() as pid, bool(first), bool(last), entries) if is_list(entries):
             good = all(_is_entry(entry) for entry in entries)
             return ("sync", pid, first, last, entries) if good else None
         case ("join", Pid() as pid, key, numbers) if _is_key(key) and _are_numbers(numbers):
             return ("join", pid, key, numbers)
-        case ("leave", Pid() as pid, list() as keys, numbers) if _are_numbers(numbers):
+        case ("leave", Pid() as pid, keys, numbers) if is_list(keys) and _are_numbers(numbers):
             return ("leave", pid, keys, numbers) if all(map(_is_key, keys)) else None
         case _:
             return None
@@ -56,4 +56,4 @@ def _is_key(key: Any) -> bool:
 
 
 def _are_numbers(numbers: Any) -> bool:
-    return type(numbers) is list and all(type(number) is int for number in numbers)
+    return is_list(numbers) and all(type(number) is int for number in numbers)

@@ -9,6 +9,11 @@ def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
 
 
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """``isinstance(value, list)``, likewise."""
+    return isinstance(value, list)
+
+
 def is_frozenset(value: object) -> TypeGuard[frozenset[Any]]:
     """``isinstance(value, frozenset)``, likewise."""
     return isinstance(value, frozenset)

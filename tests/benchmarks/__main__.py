@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import beam, cluster, local, registry, remote, scale, startup, tasks
+from tests.benchmarks import beam, cluster, groups, local, registry, remote, scale, startup, tasks
 from tests.benchmarks.plan import FULL, QUICK, Plan
 from tests.benchmarks.table import Figure, document, head, line
 
@@ -22,6 +22,9 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "tasks": tasks.tasks,
     "remote_call": remote.remote_call,
     "remote_cast": remote.remote_cast,
+    "pg_join": groups.join,
+    "pg_members": groups.members,
+    "pg_many": groups.many,
     "registry_lookup": registry.lookup,
     "registry_register": registry.register,
     "registry_via": registry.via,

@@ -11,6 +11,71 @@ defmodule Counter do
   defp deep(depth), do: 1 + deep(depth - 1)
 end
 
+defmodule Groups do
+  def echo() do
+    :pg.monitor_scope(:pg)
+    :pg.join(:pg, :echo, self())
+    echo_joins()
+  end
+
+  def echo_joins() do
+    receive do
+      {_, :join, {kind, _}, [pid | _]} when kind in [:seen, :last] -> send(pid, :seen)
+      _ -> :ok
+    end
+
+    echo_joins()
+  end
+
+  # Connected, and the scopes of both nodes know each other.
+  def meet(node, n) do
+    true = Node.connect(String.to_atom(node))
+    :pg.start(:pg)
+    known(n)
+  end
+
+  def known(n), do: if(:pg.get_members(:echo) == [], do: known(n), else: n)
+
+  def joins(n) do
+    Bench.timed(n, fn ->
+      Enum.each(1..n, fn i ->
+        :ok = :pg.join({:seen, i}, self())
+        receive(do: (:seen -> :ok))
+      end)
+    end)
+  end
+
+  def idle(n), do: Enum.map(1..n, fn _ -> spawn(fn -> Process.sleep(:infinity) end) end)
+
+  def reads(n) do
+    pids = idle(10)
+    :ok = :pg.join(:read, pids)
+    taken = Bench.timed(n, fn -> Enum.each(1..n, fn _ -> :pg.get_members(:read) end) end)
+    Enum.each(pids, &Process.exit(&1, :kill))
+    taken
+  end
+
+  def many(n) do
+    pids = idle(10)
+
+    taken =
+      Bench.timed(n, fn ->
+        Enum.each(1..div(n, 10), fn i -> :ok = :pg.join({:many, i}, pids) end)
+        last(n)
+      end)
+
+    Enum.each(pids, &Process.exit(&1, :kill))
+    last(-n)
+    Enum.each([n, -n], fn i -> :pg.leave({:last, i}, self()) end)
+    taken
+  end
+
+  def last(n) do
+    :ok = :pg.join({:last, n}, self())
+    receive(do: (:seen -> :ok))
+  end
+end
+
 defmodule Bench do
   def hog(), do: hog(Enum.sum(1..1000))
   def hog(_), do: hog(Enum.sum(1..1000))
@@ -207,11 +272,16 @@ defmodule Bench do
 
   def command(["serve"]) do
     {:ok, _} = GenServer.start(Counter, 0, name: :bench)
+    {:ok, _} = :pg.start(:pg)
+    spawn(&Groups.echo/0)
     true
   end
 
   def command(["remote_call", n, node]), do: calls(far(node), String.to_integer(n))
   def command(["remote_cast", n, node]), do: casts(far(node), String.to_integer(n))
+  def command(["pg_join", n, node]), do: Groups.joins(Groups.meet(node, String.to_integer(n)))
+  def command(["pg_members", n, node]), do: Groups.reads(Groups.meet(node, String.to_integer(n)))
+  def command(["pg_many", n, node]), do: Groups.many(Groups.meet(node, String.to_integer(n)))
 
   def command([row | numbers]) do
     case {row, Enum.map(numbers, &String.to_integer/1)} do

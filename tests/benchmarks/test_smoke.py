@@ -43,3 +43,5 @@ def test_the_beam_answers_every_command() -> None:
     with beam.pair() as (here, there):
         assert here.ask(f"remote_call 10 {there}") > 0
         assert here.ask(f"remote_cast 10 {there}") > 0
+        for work in ("join", "members", "many"):
+            assert here.ask(f"pg_{work} 20 {there}") > 0

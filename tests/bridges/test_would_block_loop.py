@@ -31,6 +31,7 @@ from otpy import (
     gen_statem,
     global_,
     partition_supervisor,
+    pg,
     process,
     registry,
     rpc,
@@ -168,6 +169,10 @@ CALLS: dict[str, Callable[[], Any]] = {
     "global_.trans": lambda: global_.trans(LOCK, never),
     "global_.sync": lambda: global_.sync(),
     "global_.start": lambda: global_.start(Node("other@127.0.0.1")),
+    "pg.start": lambda: pg.start(),
+    "pg.start_link": lambda: pg.start_link(),
+    "pg.join": lambda: pg.join("g", self_pid()),
+    "pg.leave": lambda: pg.leave("g", self_pid()),
 }
 
 
@@ -181,15 +186,15 @@ def check_refused(what: str) -> None:
     if name == "process.await_coroutine":
         assert text.endswith("use await and the coroutine itself")
         return
-    named = re.search(r"use await (aio(?:\.\w+)+)\((?:(global_)\.(\w+), )?\.\.\.\)$", text)
+    named = re.search(r"use await (aio(?:\.\w+)+)\((?:(global_|pg)\.(\w+), )?\.\.\.\)$", text)
     assert named, text
     target: Any = otpy
     for part in named[1].split("."):
         target = getattr(target, part)
     assert inspect.iscoroutinefunction(target)
-    if name.startswith("global_"):
+    if name.startswith(("global_", "pg")):
         assert named[1] == "aio.blocking"
-        assert callable(getattr(global_, named[3]))
+        assert callable(getattr(getattr(otpy, named[2]), named[3]))
     else:
         assert named[1].split(".")[-1] == name.split(".")[1]
 

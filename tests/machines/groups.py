@@ -8,6 +8,7 @@ anew, and so do nodes. Every node has monitors, and builds its own view from wha
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from otpy.machines import pg
@@ -119,7 +120,7 @@ class Network:
                 self.links[name, peer].append(("down", host.scope.pid))
         host.scope = None
         for kept in (host.inbox, host.watched, host.joined, host.views, host.owners):
-            kept.clear()  # type: ignore[attr-defined]  # each of them has it
+            kept.clear()
 
     def reboot(self, name: str) -> None:
         """The node ends and begins a new life, whose clock may be behind."""
@@ -271,7 +272,9 @@ class Network:
             lambda: self.draw.choice((self.crash, self.reboot))(one),
         ]
         users = (self.join, self.join, self.leave, self.leave, self.kill, self.monitor)
-        acts = [lambda act=act: act(self.draw.choice(NODES)) for act in (*users, self.demonitor)]
+        acts: list[Any] = [
+            partial(act, self.draw.choice(NODES)) for act in (*users, self.demonitor)
+        ]
         self.draw.choice([*faults, *acts, *acts, *[self.some_moves] * 8])()
 
     def some_moves(self) -> None:
@@ -280,9 +283,9 @@ class Network:
 
     def move(self) -> bool:
         ready: list[Any] = [
-            lambda link=link: self.carry(*link) for link, queue in self.links.items() if queue
+            partial(self.carry, *link) for link, queue in self.links.items() if queue
         ]
-        ready += [lambda name=name: self.handle(name) for name in NODES if self.hosts[name].inbox]
+        ready += [partial(self.handle, name) for name in NODES if self.hosts[name].inbox]
         return bool(ready) and bool(self.draw.choice(ready)())
 
     def check(self) -> None:
