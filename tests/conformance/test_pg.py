@@ -15,10 +15,12 @@ from otpy import (
     Down,
     GroupJoin,
     GroupLeave,
+    Node,
     NotRegistered,
     NotSendable,
     Pid,
     ReceiveTimeout,
+    aio,
     gen_server,
     pg,
     process,
@@ -461,3 +463,23 @@ def test_pg_01_what_can_be_no_group_is_refused(run: Runner) -> None:
             pg.get_members([])
 
     run(body)
+
+
+def test_pg_08_a_coroutine_monitors_without_waiting(node: Node) -> None:
+    """monitor returns current members, then {Ref,join,Group,Pids} / {Ref,leave,Group,Pids}
+    in order, one event per call."""
+    pg.start()
+    me = self_pid()
+
+    async def body() -> None:
+        ref, members = pg.monitor("g")
+        await aio.blocking(pg.join, "g", self_pid())
+        joined = await aio.receive(GroupJoin, timeout=5)
+        other, groups = pg.monitor_scope()
+        assert (members, groups) == ([], {"g": pg.get_members("g")})
+        assert pg.demonitor(ref)
+        assert pg.demonitor(other)
+        process.send(me, joined == GroupJoin(ref, "g", (self_pid(),)))
+
+    process.spawn(body)
+    assert process.receive(bool, timeout=10)

@@ -19,8 +19,8 @@ from otpy import (
     self_pid,
     supervisor,
 )
-from otpy.cluster._deaths import Deaths
-from otpy.cluster._pg_server import State
+from otpy.cluster._deaths import MASKS, Deaths
+from otpy.cluster._pg_server import Scopes, State
 from otpy.machines.pg import Send
 from otpy.testing import eventually
 from otpy.testing.simulation import ClusterSimulation
@@ -347,6 +347,24 @@ def test_pg_05_without_the_mask_the_dead_pid_is_found(monkeypatch: pytest.Monkey
         except AssertionError:
             found += 1
     assert found > 0
+
+
+def test_pg_05_a_mask_stays_as_long_as_the_scope_has_the_pid() -> None:
+    """However many die elsewhere meanwhile."""
+    sim = simulated(1, (A, B))
+    pid = sim.call(B, member, "g")
+    agree(sim, (A,), [pid])
+    deaths = sim.nodes[A].own(Scopes).deaths
+    deaths.mask(pid)
+    for number in range(2 * MASKS):
+        deaths.mask(Pid(pid.started, B, pid.bits, 1000 + number))
+    assert seen(sim, A) == []
+    assert len(deaths.masks) == MASKS
+    sim.call(B, pg.leave, "g", pid)
+    sim.wait(lambda: not sim.nodes[A].own(Scopes).table["pg"].groups.table)
+    for number in range(2 * MASKS):
+        deaths.mask(Pid(pid.started, B, pid.bits, 1000 + number))
+    assert pid not in deaths.masks
 
 
 def story(seed: int) -> str:

@@ -1,0 +1,1 @@
+"""The soft leader: the smallest pid of a process group leads."""
