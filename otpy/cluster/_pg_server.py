@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Ok, Reply
@@ -65,7 +66,7 @@ def readable(keys: Sequence[Key]) -> list[tuple[Key, Any]]:
 class Scope:
     """What a scope's process shares. Whoever changes ``groups`` holds the lock."""
 
-    __slots__ = ("groups", "lock", "name", "pid")
+    __slots__ = ("__weakref__", "groups", "lock", "name", "pid")
 
     def __init__(self, name: str, pid: Pid) -> None:
         self.name = name
@@ -78,7 +79,8 @@ class Scopes:
     """The scopes of one node, and which processes of other nodes are known to be dead."""
 
     def __init__(self) -> None:
-        self.table: dict[str, Scope] = {}
+        # Each is held by its process alone, and goes with it, however that ends.
+        self.table: WeakValueDictionary[str, Scope] = WeakValueDictionary()
         self.deaths = Deaths(self._hold)
 
     def _hold(self, pid: Pid) -> bool:

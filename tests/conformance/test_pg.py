@@ -1,33 +1,28 @@
 """Process groups (PG) within one node, in every kind of process."""
 
-import enum
+import gc
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from otpy import (
-    AlreadyStarted,
     BadArgument,
     CallExit,
     Crash,
     Down,
     GroupJoin,
     GroupLeave,
-    Node,
     NotRegistered,
-    NotSendable,
     Pid,
     ReceiveTimeout,
-    aio,
     gen_server,
     pg,
     process,
     self_pid,
     supervisor,
 )
-from otpy.testing import Reports
+from otpy.testing import Reports, eventually
 from tests.conformance.conftest import Runner, until
 
 
@@ -327,6 +322,21 @@ def test_pg_13_a_scope_that_has_ended_is_a_missing_one(run: Runner) -> None:
     run(body)
 
 
+def test_pg_13_nothing_is_kept_of_a_scope_that_was_killed(run: Runner) -> None:
+    """As an ETS table it goes with its process."""
+
+    def body() -> None:
+        from otpy.cluster._pg_server import Scopes
+        from otpy.runtime._current import current
+
+        ended(pg.start("other"))
+        ended(pg.start())
+        scopes = current().node.own(Scopes)
+        eventually(lambda: gc.collect() >= 0 and not list(scopes.table))
+
+    run(body)
+
+
 def test_pg_14_a_leave_that_races_with_the_end_is_harmless(run: Runner) -> None:
     """leave racing with exit is harmless."""
 
@@ -406,80 +416,3 @@ def test_pg_12_a_supervisor_starts_a_scope_anew_without_members(run: Runner) -> 
         supervisor.stop(boss)
 
     run(body)
-
-
-class Room(enum.Enum):
-    BLUE = "blue"
-
-
-@dataclass(frozen=True)
-class Topic:
-    number: int
-
-
-class MyScope:
-    """A class is a fine scope."""
-
-
-def test_pg_01_any_value_that_has_a_hash_and_can_be_sent_is_a_group(run: Runner) -> None:
-    """Two groups are the same if they are equal and of the same types."""
-
-    def body() -> None:
-        pg.start(MyScope)
-        with pytest.raises(AlreadyStarted):
-            pg.start(MyScope)
-        groups: list[Any] = [
-            1, 1.0, True, None, "1", b"1", (1, "a"), (1.0, "a"), (True, "a"), 2**70, Room.BLUE,
-            Topic(1), Topic(2), MyScope, self_pid(), frozenset((1, 2)), (b"x",), b"x",
-        ]  # fmt: skip
-        for group in groups:
-            pg.join(group, self_pid(), scope=MyScope)
-            assert pg.get_members(group, scope=MyScope) == [self_pid()], group
-        found = pg.which_groups(scope=MyScope)
-        assert sorted(map(repr, found)) == sorted(map(repr, groups))
-        assert set(pg.monitor_scope(scope=MyScope)[1]) == set(groups)
-
-    run(body)
-
-
-def test_pg_01_what_can_be_no_group_is_refused(run: Runner) -> None:
-    def body() -> None:
-        pg.start()
-        refused: list[tuple[Any, Any]] = [
-            (["list"], BadArgument),
-            ({}, BadArgument),
-            (([],), BadArgument),
-            ("x" * 70_000, BadArgument),
-            (("x" * 70_000,), BadArgument),
-            ("\ud800", NotSendable),
-            (object(), NotSendable),
-            (lambda: None, NotSendable),
-        ]
-        for group, error in refused:
-            with pytest.raises(error):
-                pg.join(group, self_pid())
-        assert pg.which_groups() == []
-        with pytest.raises(BadArgument):
-            pg.get_members([])
-
-    run(body)
-
-
-def test_pg_08_a_coroutine_monitors_without_waiting(node: Node) -> None:
-    """monitor returns current members, then {Ref,join,Group,Pids} / {Ref,leave,Group,Pids}
-    in order, one event per call."""
-    pg.start()
-    me = self_pid()
-
-    async def body() -> None:
-        ref, members = pg.monitor("g")
-        await aio.blocking(pg.join, "g", self_pid())
-        joined = await aio.receive(GroupJoin, timeout=5)
-        other, groups = pg.monitor_scope()
-        assert (members, groups) == ([], {"g": pg.get_members("g")})
-        assert pg.demonitor(ref)
-        assert pg.demonitor(other)
-        process.send(me, joined == GroupJoin(ref, "g", (self_pid(),)))
-
-    process.spawn(body)
-    assert process.receive(bool, timeout=10)
