@@ -6,7 +6,8 @@ again by its supervisor; SIGTERM stops the tree, the latest child first.
 
 import logging
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from otpy import CallExit, GenServer, Ok, Pid, Reply, aio, asgi, gen_server, process
 
@@ -74,7 +75,10 @@ async def entries() -> int:
 
 @app.get("/crash")
 async def crash() -> None:
-    try:
-        await aio.call(Counter, "crash")
-    except CallExit as exit_:
-        raise HTTPException(503, f"the counter crashed: {exit_.reason}") from exit_
+    await aio.call(Counter, "crash")
+
+
+@app.exception_handler(CallExit)
+async def not_now(request: Request, exit_: CallExit) -> JSONResponse:
+    """Who is called has ended, or is being started again."""
+    return JSONResponse({"detail": f"ended: {exit_.reason}"}, status_code=503)

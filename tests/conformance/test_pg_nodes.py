@@ -43,6 +43,13 @@ def member(*groups: Any, scope: str = "pg") -> Pid:
     return pid
 
 
+def ended(pid: Pid) -> None:
+    """End a process of this node; its scope, which watched it before, has been told then."""
+    ref = process.monitor(pid)
+    process.exit(pid, "kill")
+    assert process.receive(Down, timeout=5).ref == ref
+
+
 def on(node: Node, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """What ``fn`` returns as a process of a node."""
     with node.attached():

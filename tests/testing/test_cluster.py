@@ -256,7 +256,7 @@ def test_a_leader_moves_when_its_node_is_killed(cluster: Make) -> None:
     c.wait_for(lambda: c.call(rest[0], where_it_leads) in rest)
     second = c.call(rest[0], where_it_leads)
     c.restart(first)
-    assert c.call(first, where_it_leads) == second
+    c.wait_for(lambda: c.call(first, where_it_leads) == second)
 
 
 # The network.
