@@ -286,7 +286,7 @@ MODULES = [
 
 
 # What waits and has no function of its own in aio: why, and what stands there for it.
-BY_BLOCKING = {"application", "global_"}  # await aio.blocking(global_.sync, ...)
+BY_BLOCKING = {"application", "global_", "pg"}  # await aio.blocking(global_.sync, ...)
 WITHOUT_TWIN = {
     "process.await_coroutine",  # await, and the coroutine itself
     "timer.send_interval",  # what waits is the process that it starts
