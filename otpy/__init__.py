@@ -87,6 +87,7 @@ _HOMES: dict[str, str] = {
     **dict.fromkeys(("self_pid", "make_ref", "actor_ref"), "otpy.runtime.process"),
     "pykka_child": "otpy.bridges.pykka_",
     "start_mesh": "otpy.distribution.start",
+    **dict.fromkeys(("Dns", "Gossip", "LocalDirectory", "Static"), "otpy.distribution.discovery"),
     "start_node": "otpy.cluster.start",
     **dict.fromkeys(("seconds", "minutes", "hours"), "otpy.runtime.units"),
 }
@@ -105,6 +106,7 @@ _MODULES: dict[str, str] = {
     "registry": "otpy.behaviours.registry",
     "application": "otpy.behaviours.application",
     "timer": "otpy.behaviours.timer",
+    "discovery": "otpy.distribution.discovery",
     "erpc": "otpy.distribution.erpc",
     "rpc": "otpy.distribution.rpc",
     "aio": "otpy.bridges.aio",
@@ -154,8 +156,13 @@ if TYPE_CHECKING:
     from otpy.cluster import global_ as global_
     from otpy.cluster import pg as pg
     from otpy.cluster.start import start_node as start_node
+    from otpy.distribution import discovery as discovery
     from otpy.distribution import erpc as erpc
     from otpy.distribution import rpc as rpc
+    from otpy.distribution.discovery import Dns as Dns
+    from otpy.distribution.discovery import Gossip as Gossip
+    from otpy.distribution.discovery import LocalDirectory as LocalDirectory
+    from otpy.distribution.discovery import Static as Static
     from otpy.distribution.start import start_mesh as start_mesh
     from otpy.runtime import nodes as _nodes
     from otpy.runtime import process as process
@@ -256,6 +263,7 @@ __all__ = [
     "ChildSpec",
     "Crash",
     "Creation",
+    "Dns",
     "Done",
     "Down",
     "DynamicSupervisor",
@@ -265,10 +273,12 @@ __all__ = [
     "GenServer",
     "GenStatem",
     "Global",
+    "Gossip",
     "GroupJoin",
     "GroupLeave",
     "Ignored",
     "InitResult",
+    "LocalDirectory",
     "NameFree",
     "NameTaken",
     "Next",
@@ -300,6 +310,7 @@ __all__ = [
     "Response",
     "SpawnReply",
     "StartError",
+    "Static",
     "Stop",
     "Supervisor",
     "Task",
@@ -316,6 +327,7 @@ __all__ = [
     "aio",
     "application",
     "asgi",
+    "discovery",
     "dynamic_supervisor",
     "erpc",
     "gen_server",

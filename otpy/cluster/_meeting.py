@@ -17,7 +17,7 @@ from otpy.terms.names import At
 
 
 def meet(node: Node, mesh: Mesh, seconds: float) -> None:
-    """Connect to the directory's nodes and learn their names, in at most so many seconds."""
+    """Connect to the nodes that are found and learn their names, in at most so many seconds."""
     deadline = time.monotonic() + seconds
     met = _reach(mesh, deadline)
     if met:
@@ -29,7 +29,8 @@ def meet(node: Node, mesh: Mesh, seconds: float) -> None:
 
 def _reach(mesh: Mesh, deadline: float) -> list[str]:
     answers: list[tuple[str, bool]] = []
-    entries = [entry for entry in mesh.directory.all() if entry.name != mesh.node.name]
+    found = mesh.discovery.first(max(0.0, deadline - time.monotonic()))
+    entries = [entry for entry in found if entry.name != mesh.node.name]
     told = threading.Semaphore(0)
 
     def done(name: str, connected: bool) -> None:

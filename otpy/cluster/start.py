@@ -1,10 +1,11 @@
 """Starting a node of a cluster with all that belongs to it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from otpy.cluster import global_
 from otpy.cluster._meeting import meet
+from otpy.distribution.discovery import Opens, Strategy
 from otpy.distribution.memory import Network
 from otpy.distribution.start import start_mesh
 from otpy.runtime.arguments import check_seconds
@@ -16,6 +17,7 @@ def start_node(
     *,
     cookie: str | None = None,
     directory: str | Path | None = None,
+    discovery: Sequence[Strategy | Opens] | None = None,
     host: str | None = None,
     port: int = 0,
     net_ticktime: float = 10.0,
@@ -25,13 +27,15 @@ def start_node(
 ) -> Node:
     """Start a node with its mesh and the cluster's names: ``elixir --name NAME --cookie COOKIE``.
 
-    It connects to the nodes of its directory that have the same cookie; without ``cookie``
-    and ``directory`` these are all nodes of this machine and user. ``with`` stops it::
+    It connects to the nodes that it finds and that have the same cookie; without ``cookie``,
+    ``directory`` and ``discovery`` these are all nodes of this machine and user.
+    ``discovery=[Dns("app.default.svc", 9100)]`` finds them elsewhere (``otpy.discovery`` has the
+    strategies). ``with`` stops it::
 
         with start_node("a@127.0.0.1") as node, node.attached():
             supervisor.start_link(children, strategy="one_for_one")
 
-    It returns when it has met the nodes of the directory that run already and knows the names
+    It returns when it has met the nodes that it finds at first and knows the names
     they hold, so what it starts next does not lead beside their leaders; a node that does not
     answer is waited for ``sync_nodes_timeout`` seconds (``kernel``'s ``sync_nodes_optional``), 0
     waits for none. Nodes that start at the same instant may still miss each other. Tests that
@@ -50,6 +54,7 @@ def start_node(
             port=port,
             cookie=cookie,
             directory=directory,
+            discovery=discovery,
             net_ticktime=net_ticktime,
             refused=refused,
         )

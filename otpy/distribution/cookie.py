@@ -10,12 +10,21 @@ from pathlib import Path
 from otpy.terms.errors import NodeError, WeakCookie
 
 MIN_LENGTH = 20
-_SALT = b"otpy curve key 1"
+_CURVE, _GOSSIP = b"otpy curve key 1", b"otpy gossip key 1"
 
 
 def secret_key(cookie: str) -> bytes:
     """The 32 bytes of the CURVE secret key that a cookie stands for."""
-    return hashlib.scrypt(cookie.encode(), salt=_SALT, n=2**14, r=8, p=1, dklen=32)
+    return _key(cookie, _CURVE)
+
+
+def gossip_key(cookie: str) -> bytes:
+    """The 32 bytes that sign the datagrams of nodes that have the cookie; another key."""
+    return _key(cookie, _GOSSIP)
+
+
+def _key(cookie: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(cookie.encode(), salt=salt, n=2**14, r=8, p=1, dklen=32)
 
 
 def check_strength(cookie: str, host: str) -> None:

@@ -6,33 +6,16 @@ import json
 import os
 import stat
 import tempfile
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote
 
+from otpy.machines.discovery import Entry
 from otpy.terms.errors import NodeError, NodeNameTaken
 
 LONGEST = 200  # characters of a file's name; a node's may be too long for one
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Where a node listens and which OS process it is."""
-
-    name: str
-    host: str
-    port: int
-    pid: int
-
-
-class Nodes(Protocol):
-    """Where nodes find each other."""
-
-    def add(self, entry: Entry) -> None: ...
-    def remove(self, entry: Entry) -> None: ...
-    def get(self, name: str) -> Entry | None: ...
-    def all(self) -> list[Entry]: ...
+SETTLED = 1.0  # seconds after which another change of the directory has another time
 
 
 def default_directory() -> Path:
@@ -51,6 +34,8 @@ class Directory:
         # Below a shared /tmp somebody else may have made it first, to lead our nodes astray.
         if made.st_uid != os.getuid() or not stat.S_ISDIR(made.st_mode):
             raise NodeError(f"{self.path} belongs to another user; give another directory")
+        self._read_at: int | None = None  # the directory's time of change when the files were read
+        self._files: list[tuple[Path, Entry]] = []
 
     def _file(self, name: str) -> Path:
         text = quote(name, safe="@")
@@ -80,24 +65,40 @@ class Directory:
         return self._alive(self._file(name))
 
     def all(self) -> list[Entry]:
-        """Every live node, by name."""
-        found = [self._alive(file) for file in sorted(self.path.glob("*.json"))]
+        """Every live node, by name. The files are read when one of them has changed."""
+        changed = self.path.stat().st_mtime_ns
+        if changed != self._read_at:
+            read = [(file, self._read(file)) for file in sorted(self.path.glob("*.json"))]
+            self._files = [(file, entry) for file, entry in read if entry is not None]
+            # A change at nearly the same instant may leave the time as it is.
+            settled = abs(time.time() - changed / 1e9) > SETTLED
+            self._read_at = changed if settled else None
+        found = [
+            entry if _runs(entry) else self._alive(file)  # another may have the name since
+            for file, entry in self._files
+        ]
         return [entry for entry in found if entry is not None]
 
     def _read(self, file: Path) -> Entry | None:
         with contextlib.suppress(OSError, ValueError, TypeError):
-            return Entry(**json.loads(file.read_text()))
+            entry = Entry(**json.loads(file.read_text()))
+            return entry if entry.pid > 0 else None
         return None
 
     def _alive(self, file: Path) -> Entry | None:
         entry = self._read(file)
-        if entry is None:
-            return None
-        try:
-            os.kill(entry.pid, 0)
-        except ProcessLookupError:
+        if entry is not None and not _runs(entry):
             file.unlink(missing_ok=True)
             return None
-        except PermissionError:
-            pass  # it lives, as another user
         return entry
+
+
+def _runs(entry: Entry) -> bool:
+    """Whether the OS process of an entry is there."""
+    try:
+        os.kill(entry.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it lives, as another user
+    return True

@@ -6,7 +6,7 @@
 | A     | the session id of the H it answers, start, bits                    |
 | M     | names and addresses of the connected nodes                         |
 | R     | why an H was refused                                               |
-| B     | the end of the session                                             |
+| B     | the end of the session; start, bits of a node that drains          |
 | T     | nothing: a sign of life                                            |
 | D     | signals                                                            |
 """
@@ -81,6 +81,18 @@ def read_hello(data: bytes, me: str) -> Hello | Refusal:
 def ack(rid: bytes, me: Creation) -> bytes:
     """The A frame that answers the hello of connection ``rid``."""
     return b"A" + msgspec.msgpack.encode(Ack(rid, me.started, me.bits))
+
+
+class Goodbye(msgspec.Struct, frozen=True, array_like=True):
+    """What a B frame of a node that drains holds: which life of it does."""
+
+    started: int
+    bits: int
+
+
+def goodbye(me: Creation | None) -> bytes:
+    """The B frame; with the life of the node that says it, if it drains."""
+    return b"B" if me is None else b"B" + msgspec.msgpack.encode(Goodbye(me.started, me.bits))
 
 
 def members(known: Members) -> bytes:

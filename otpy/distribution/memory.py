@@ -11,13 +11,15 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from otpy.distribution.directory import Entry
 from otpy.distribution.outbox import Outbox
-from otpy.distribution.transport import Handler
+from otpy.distribution.transport import Handler, Transport
+from otpy.machines.discovery import Entry
 from otpy.runtime.ports import Clock, SystemClock
 from otpy.terms.errors import AddressInUse, NodeNameTaken
+from otpy.terms.pid import Creation
 
 Job = Callable[[], None]
+TICK = 0.25  # seconds between looks at the directory
 
 
 class Network:
@@ -117,6 +119,46 @@ class Network:
                 due = self.heap[0][0] - self.clock.now() if self.heap else 1.0
                 if due > 0:
                     self.changed.wait(min(due, 1.0))
+
+
+class NetworkFinding:
+    """What finds the nodes of a network for one of them: the network's directory."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.me: Entry | None = None
+        self.looking = True
+
+    def open(
+        self, here: Entry, life: Creation, wire: Transport, tell: Callable[[list[Entry]], None]
+    ) -> None:
+        """Enter the node, and look at every tick. Raises ``NodeNameTaken``."""
+        self.network.add(here)
+        self.me = here
+
+        def look() -> None:
+            if self.looking:
+                wire.later(TICK, look)
+                tell(self.network.all())
+
+        wire.soon(look)
+
+    def get(self, name: str) -> Entry | None:
+        """A node's entry."""
+        return self.network.get(name)
+
+    def first(self, seconds: float) -> list[Entry]:
+        """Every node."""
+        return self.network.all()
+
+    def leave(self) -> None:
+        """Look no more."""
+        self.looking = False
+
+    def close(self) -> None:
+        """Take the node out."""
+        if self.me is not None:
+            self.network.remove(self.me)
 
 
 class MemoryLink:

@@ -9,19 +9,20 @@ from typing import Any, assert_never
 from otpy.distribution import hello
 from otpy.distribution.codec import DecodeError
 from otpy.distribution.delivery import hand_in_frame, hand_in_piece
-from otpy.distribution.directory import Entry, Nodes
+from otpy.distribution.discovery._strategy import Finding
 from otpy.distribution.fragments import Assembly
 from otpy.distribution.peer import FIRST_RETRY, Peer
 from otpy.distribution.routing import Routing
 from otpy.distribution.transport import BUSY_LIMIT, Handler, Link, Transport
+from otpy.machines.discovery import Dialing, Entry, tcp
 from otpy.machines.session import Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
-from otpy.terms.errors import NodeError
 from otpy.terms.pid import Creation
 from otpy.terms.signals import Signal
 
 LOG = logging.getLogger("otpy.mesh")
-DISCOVERY = 0.25  # seconds between looks at the directory
+TELL = 30.0  # seconds after which nodes tell each other anew whom they are connected to
+TOLD = 300.0  # seconds for which a node is dialed that was told of, and is not found
 PIECE = ord("F")
 PATIENCE = 5.0  # seconds that messages wait for a connection
 
@@ -33,13 +34,14 @@ class Mesh:
         self,
         node: Node,
         host: str,
-        directory: Nodes,
+        discovery: Finding,
         tick: float,
         transport: Callable[[Handler], Transport],
     ) -> None:
         self.node = node
         self.host = host
-        self.directory = directory
+        self.discovery = discovery
+        self.dialing = Dialing(node.name)
         self.tick = tick
         self.peers: dict[str, Peer] = {}
         self.by_rid: dict[bytes, Peer] = {}
@@ -52,13 +54,12 @@ class Mesh:
         self.route, self.stream = self.routing.route, self.routing.stream
         self.when_free = self.routing.when_free
         self.port = 0
-        self.entry: Entry | None = None
 
     # The router port, from any thread. ``route``, ``stream`` and ``when_free`` are of ``routing``.
 
     def _route_later(self, name: str, signal: Signal, buffers: list[bytes]) -> None:
         peer = self.peers.get(name) or self._known(name)
-        if peer is None or name in self.refused or self.stopped:
+        if peer is None or (name not in self.connected and not self._may(name)):
             self.node.unreachable(signal)
         elif peer.link is not None and name in self.connected:
             self.routing.queue(peer.link, signal, buffers)
@@ -93,7 +94,7 @@ class Mesh:
                 done(True)
                 return
             peer = self.peers.get(node) or self._known(node)
-            if peer is None or node in self.refused or self.stopped:
+            if peer is None or node in self.refused or self.dialing.draining or self.stopped:
                 done(False)
                 return
             peer.wanted.append(done)
@@ -104,11 +105,11 @@ class Mesh:
         self.wire.soon(begin)
 
     def join(self, node: str, address: str) -> None:
-        """Stay connected to a node that no directory lists, at ``tcp://host:port``."""
+        """Stay connected to a node that is not found otherwise, at ``tcp://host:port``."""
 
         def begin() -> None:
             peer = self._peer(node, address)
-            peer.told = True
+            peer.told_until = float("inf")
             self._try(peer)
 
         self.wire.soon(begin)
@@ -153,49 +154,62 @@ class Mesh:
 
         self.wire.soon(begin)
 
+    def drain(self) -> None:
+        """Dial nobody any more and let nobody in; sessions that are up stay up."""
+
+        def begin() -> None:
+            self.dialing.draining = True
+            for peer in self.peers.values():
+                if peer.link is None:
+                    self._give_up_waiting(peer)
+                    peer.tell(False)
+
+        self.discovery.leave()
+        self.wire.soon(begin)
+
     def stop(self) -> None:
         """Say BYE to everybody and close."""
         if self.stopped:
             return
 
+        self.discovery.leave()
+
         def end() -> None:
-            self.stopped = True
+            self.stopped = self.dialing.draining = True
             for peer in list(self.peers.values()):
                 self._end(peer, "stopped")
 
         self.wire.soon(end)
-        if self.entry is not None:
-            self.directory.remove(self.entry)
+        self.discovery.close()
         self.wire.stop()
         self.stopped = True
 
     def crash(self) -> None:
         """For tests: close every connection without a word, as the end of the OS process does."""
         self.stopped = True
-        if self.entry is not None:
-            self.directory.remove(self.entry)
+        self.discovery.close()
         self.wire.stop()
 
     # On the I/O thread.
 
     def start(self, port: int) -> None:
-        """Listen, enter the directory, begin to connect."""
+        """Listen, begin to find others and to connect. Raises what the discovery raises."""
         self.port = self.wire.bind(self.host, port)
-        self.entry = Entry(self.node.name, self.host, self.port, os.getpid())
+        here = Entry(self.node.name, self.host, self.port, os.getpid())
         try:
-            self.directory.add(self.entry)
-        except NodeError:
+            self.discovery.open(here, self.node.creation, self.wire, self._found)
+        except BaseException:
             self.wire.stop()
             raise
-        self.wire.soon(self._discover)
         self.wire.soon(self._ticks)
+        self.wire.soon(self._tell_all_members)
         self.wire.start(self.node.name)
 
     def _known(self, name: str) -> Peer | None:
-        entry = self.directory.get(name)
+        entry = self.discovery.get(name)
         if entry is None or name == self.node.name:
             return None
-        return self._peer(name, f"tcp://{entry.host}:{entry.port}")
+        return self._peer(name, entry.address)
 
     def _peer(self, name: str, address: str) -> Peer:
         peer = self.peers.get(name)
@@ -204,11 +218,14 @@ class Mesh:
         peer.address = address
         return peer
 
-    def _discover(self) -> None:
-        self.wire.later(DISCOVERY, self._discover)
-        for entry in self.directory.all():
-            if entry.name != self.node.name and entry.name not in self.connected:
-                self._try(self._peer(entry.name, f"tcp://{entry.host}:{entry.port}"))
+    def _found(self, entries: list[Entry]) -> None:
+        """A tick: who there is, against who is connected."""
+        for entry in self.dialing.wanted(entries, self.connected, self.node.clock.now()):
+            self._try(self._peer(entry.name, entry.address))
+
+    def _may(self, name: str) -> bool:
+        may = self.dialing.may(name, self.node.clock.now())
+        return may and name not in self.refused and not self.stopped
 
     def _ticks(self) -> None:
         self.wire.later(self.tick / 4, self._ticks)
@@ -220,9 +237,9 @@ class Mesh:
                 self._do(peer, peer.session.silent(now, self.tick))
 
     def _try(self, peer: Peer) -> None:
-        if peer.link is not None or peer.name in self.refused or self.stopped:
+        if peer.link is not None or peer.trying or peer.name in self.refused:
             return
-        if peer.trying:
+        if self.dialing.draining or self.stopped:
             return
         peer.link = link = self.wire.connect(peer.address, self.routing.lock)
         peer.session = Session(link.rid)
@@ -236,7 +253,7 @@ class Mesh:
             self._end(peer, "no answer")
 
     def _hello(self, peer: Peer, link: Link) -> None:
-        address = f"tcp://{self.host}:{self.port}"
+        address = tcp(self.host, self.port)
         link.control(hello.hello(self.node.creation, address, peer.name))
 
     def came_in(self, rid: bytes, data: bytes) -> None:
@@ -258,8 +275,7 @@ class Mesh:
         elif kind == b"T":
             peer.session.tick(rid, self.node.clock.now())
         elif kind == b"B":
-            self._forget_in(peer)
-            self._end(peer, "bye")
+            self._heard_goodbye(peer, data[1:])
 
     def _heard_hello(self, rid: bytes, data: bytes) -> None:
         heard = hello.read_hello(data, self.node.name)
@@ -267,9 +283,10 @@ class Mesh:
             self._turn_away(rid, heard)
             return
         name, creation = heard.name, heard.creation
-        if name in self.refused:
-            self.wire.answer(rid, b"B")
+        if name in self.refused or self.dialing.draining:
+            self.wire.answer(rid, self._goodbye())
             return
+        self.dialing.heard(creation)
         peer = self._peer(name, heard.address)
         if peer.in_id is not None and peer.in_id != rid:
             self._forget_in(peer)
@@ -288,6 +305,26 @@ class Mesh:
         else:
             self._try(peer)
 
+    def _goodbye(self) -> bytes:
+        return hello.goodbye(self.node.creation if self.dialing.draining else None)
+
+    def _heard_goodbye(self, peer: Peer, data: bytes) -> None:
+        if data:
+            said = hello.read(data, hello.Goodbye)
+            if isinstance(said, str):
+                LOG.warning("%s sent no proper goodbye: %s", peer.name, said)
+            else:
+                life = Creation(said.started, peer.name, said.bits)
+                self.dialing.goodbye(life, self.node.clock.now())
+        self._forget_in(peer)
+        self._end(peer, "bye")
+
+    def _tell_all_members(self) -> None:
+        self.wire.later(TELL, self._tell_all_members)
+        for peer in self.connected.values():
+            if peer.link is not None:
+                self._tell_members(peer, peer.link)
+
     def _tell_members(self, peer: Peer, link: Link) -> None:
         others = [(p.name, p.address) for p in self.connected.values() if p is not peer]
         if others:
@@ -299,10 +336,13 @@ class Mesh:
             LOG.warning("a peer sent no proper list of members: %s", members)
             return
         for name, address in members:
-            if name != self.node.name and name not in self.connected:
+            if name != self.node.name and name not in self.connected and self._may(name):
                 peer = self.peers.get(name) or self._peer(name, address)
-                peer.told = True
+                self._told(peer)
                 self._try(peer)
+
+    def _told(self, peer: Peer) -> None:
+        peer.told_until = max(peer.told_until, self.node.clock.now() + TOLD)
 
     def _turn_away(self, rid: bytes, refusal: hello.Refusal) -> None:
         self.wire.answer(rid, b"R" + refusal.why.encode())
@@ -321,12 +361,13 @@ class Mesh:
                 self._end(peer, "malformed")
                 return
             creation = Creation(ack.started, peer.name, ack.bits)
+            self.dialing.heard(creation)
             self._do(peer, peer.session.ack(ack.rid, creation, self.node.clock.now()))
         elif data[:1] == b"R":
             self._end(peer, "refused")
             self._turned_down(peer, f"refused: {data[1:].decode(errors='replace')}")
         elif data[:1] == b"B":
-            self._end(peer, "bye")
+            self._heard_goodbye(peer, data[1:])
 
     def closed(self, link: Link, refused: bool) -> None:
         """One of our connections is gone."""
@@ -357,10 +398,10 @@ class Mesh:
         peer.assembly = Assembly()
         if link is not None:
             if reason != "connection_closed":
-                link.control(b"B")
+                link.control(self._goodbye())
             self.wire.later(0.0, link.close)
         if peer.in_id is not None and reason != "restarted":
-            self.wire.answer(peer.in_id, b"B")
+            self.wire.answer(peer.in_id, self._goodbye())
             self._forget_in(peer)
         if session is not None:
             self._do(peer, session.end(reason))
@@ -374,7 +415,9 @@ class Mesh:
         if not peer.trying:
             return
         peer.trying = False
-        if self.directory.get(peer.name) is not None or peer.told:
+        told = peer.in_id is not None or peer.told_until > self.node.clock.now()
+        known = told or self.discovery.get(peer.name) is not None
+        if known and self._may(peer.name):
             self._try(peer)
         else:
             self._give_up_waiting(peer)
@@ -403,6 +446,8 @@ class Mesh:
                 case Down(creation, reason, was_up):
                     if peer.session is not None:
                         self._end(peer, reason)
+                    if was_up and peer.told_until:
+                        self._told(peer)
                     if was_up and creation is not None:
                         LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
                         self.node.peer_down(creation, reason)

@@ -56,7 +56,7 @@ class Peer:
     backoff: Backoff = field(default_factory=Backoff)
     trying: bool = False
     complained: bool = False
-    told: bool = False  # another node named it; perhaps no entry of our directory does
+    told_until: float = 0.0  # another node named it, so it is tried again although not found
     wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
 
     def take_waiting(self) -> list[tuple[Signal, list[bytes]]]:

@@ -1,13 +1,14 @@
 """Giving a node its mesh."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from otpy.behaviours import _remote as _remote  # what other nodes ask this one to run
 from otpy.behaviours import _rex as _rex
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
-from otpy.distribution.directory import Directory
-from otpy.distribution.memory import Network
+from otpy.distribution.discovery import LocalDirectory, Opens, Strategy
+from otpy.distribution.discovery._looking import Looking, check_strategies
+from otpy.distribution.memory import Network, NetworkFinding
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.transport import Handler, Transport
 from otpy.runtime.node import Node
@@ -26,34 +27,34 @@ def start_mesh(
     port: int = 0,
     cookie: str | None = None,
     directory: str | Path | None = None,
+    discovery: Sequence[Strategy | Opens] | None = None,
     net_ticktime: float = 10.0,
     refused: Iterable[str] = (),
 ) -> Mesh:
-    """Give a node its mesh: listen, and connect to every node of the directory.
+    """Give a node its mesh: listen, and connect to every node that its discovery finds.
 
     ``host`` is the part of the node's name after the ``@`` unless given; ``port`` 0 takes
-    a free one; ``cookie`` is the user's own unless given. Raises ``BadArgument``,
-    ``AddressInUse``, ``NodeError`` for a host that is not this machine's, ``NodeNameTaken``
-    and ``WeakCookie``. ``refused``: nodes that are cut off from the start, as by
-    ``Mesh.cut``. With a ``network`` (``distribution.memory``)
+    a free one; ``cookie`` is the user's own unless given. ``discovery`` is a list of strategies
+    (``otpy.discovery``); without it the local directory at ``directory``, the user's own unless
+    given. Raises ``BadArgument``, ``AddressInUse``, ``NodeError`` for a host that is not this
+    machine's, ``NodeNameTaken`` and ``WeakCookie``. ``refused``: nodes that are cut off from the
+    start, as by ``Mesh.cut``. With a ``network`` (``distribution.memory``)
     the node reaches the other nodes of that network only, without sockets; cookie and
-    directory do not matter then.
+    directory do not matter then, and there can be no other discovery.
     """
     node.check()
     _check(host, port, cookie, net_ticktime)
+    strategies = _strategies(discovery, directory, network)
     if node.router is not None:
         raise NodeError(f"{node.name} has a mesh already")
     host = host or node.name.split("@")[1]
     if network is not None:
-        mesh = Mesh(node, host, network, net_ticktime, network.transport)
+        mesh = Mesh(node, host, NetworkFinding(network), net_ticktime, network.transport)
     else:
-        mesh = Mesh(
-            node,
-            host,
-            Directory(directory),
-            net_ticktime,
-            _sockets(node, host, cookie, net_ticktime),
-        )
+        secret = cookie if cookie is not None else default_cookie()
+        check_strength(secret, host)
+        looking = Looking(strategies, secret, node.clock)
+        mesh = Mesh(node, host, looking, net_ticktime, _sockets(node, secret, net_ticktime))
     mesh.refused.update(dict.fromkeys(refused))
     mesh.start(port)
     node.router = mesh
@@ -73,16 +74,28 @@ def _check(host: object, port: object, cookie: object, tick: object) -> None:
         )
 
 
+def _strategies(
+    discovery: Sequence[Strategy | Opens] | None,
+    directory: str | Path | None,
+    network: Network | None,
+) -> Sequence[Strategy | Opens]:
+    if discovery is None:
+        return [LocalDirectory(directory)]
+    if network is not None:
+        raise BadArgument("discovery= and network=: the nodes of a network find each other in it")
+    if directory is not None:
+        raise BadArgument(
+            "discovery= and directory=: give discovery=[LocalDirectory(directory), ...]"
+        )
+    return check_strategies(discovery)
+
+
 def _kind(cookie: object) -> str:
     return "empty" if cookie == "" else f"of type {type(cookie).__name__}"  # never the secret
 
 
-def _sockets(
-    node: Node, host: str, cookie: str | None, tick: float
-) -> Callable[[Handler], Transport]:
+def _sockets(node: Node, secret: str, tick: float) -> Callable[[Handler], Transport]:
     from otpy.distribution.zeromq import Wire
 
-    secret = cookie if cookie is not None else default_cookie()
-    check_strength(secret, host)
     key = secret_key(secret)
     return lambda handler: Wire(key, node.clock, handler, tick)

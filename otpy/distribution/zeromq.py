@@ -26,6 +26,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from otpy.distribution.outbox import Outbox
 from otpy.distribution.transport import MAX_FRAME, Handler
+from otpy.machines.discovery import tcp
 from otpy.runtime.ports import Clock
 from otpy.terms.errors import AddressInUse, NodeError
 
@@ -35,6 +36,7 @@ FRAMES = 4  # sent on one link before others have their turn
 PIPE = 4  # frames that libzmq holds on a link: what it holds, nothing can overtake
 SOCKET_BUFFER = 256 * 1024  # bytes: what the kernel holds cannot be overtaken either
 READS = 256  # messages read from one socket before the others are looked at
+FAREWELL = 50  # milliseconds that closing may take to get goodbyes out
 ZAP = "inproc://zeromq.zap.01"
 WATCHED = (
     zmq.EVENT_DISCONNECTED
@@ -59,6 +61,7 @@ class ZeroLink:
         self.open = True
         self.lock = threading.Lock()  # whoever uses the socket holds it
         self.socket: Any = wire.dealer(rid)
+        self.socket.ipv6 = "[" in address
         self.fd: int = self.socket.getsockopt(zmq.FD)
         self.monitor: zmq.Socket[bytes] = self.socket.get_monitor_socket(WATCHED)
         try:
@@ -205,10 +208,11 @@ class Wire:
 
     def bind(self, host: str, port: int) -> int:
         """Listen; the port. Raises ``AddressInUse``, or ``NodeError`` for a bad host."""
+        self.router.ipv6 = ":" in host
         try:
             if port == 0:
-                return int(self.router.bind_to_random_port(f"tcp://{host}"))
-            self.router.bind(f"tcp://{host}:{port}")
+                return int(self.router.bind_to_random_port(tcp(host, 0).removesuffix(":0")))
+            self.router.bind(tcp(host, port))
         except zmq.ZMQError as error:
             self.close_all()
             kind = AddressInUse if error.errno == zmq.EADDRINUSE else NodeError
@@ -280,7 +284,7 @@ class Wire:
         self.dirty.pop(link, None)
         link.socket.disable_monitor()
         link.monitor.close(0)
-        link.socket.close(0)
+        link.socket.close(FAREWELL if self._stopping else 0)
 
     def answer(self, rid: bytes, data: bytes) -> None:
         """Send a control frame back to who connected."""
@@ -400,7 +404,7 @@ class Wire:
         """Close every socket."""
         for link in list(self.links.values()):
             link.close()
-        self.router.close(0)
+        self.router.close(FAREWELL)
         self.zap.close(0)
         self.context.term()
         bell, self._bell = self._bell, -1

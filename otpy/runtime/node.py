@@ -128,6 +128,7 @@ class Node:
 
         What ``before_stop`` was told of comes first, the applications above all, and has
         ``timeout`` seconds; then every process is killed. ``reason`` is for those who are told.
+        From the beginning on the node drains.
         """
         if self.elsewhere:
             return []  # its threads are not in this process, and its connections are not ours
@@ -159,6 +160,16 @@ class Node:
         if self._loop is not None:
             self._loop.stop(timeout)
         self.pool.stop()
+
+    def drain(self) -> None:
+        """Begin to leave the cluster: connect to nobody any more, and let nobody else connect.
+
+        Sessions that are up stay up; the others hear at their end that this node drains, and do
+        not connect to it again until it is started anew. Nothing leads back; ``stop`` begins
+        with it.
+        """
+        if self.router is not None and not self.elsewhere:
+            self.router.drain()
 
     def halt(self, reason: Any, timeout: float = 5.0) -> None:
         """Have the node stopped, on a thread of its own, and return: ``init:stop``."""

@@ -51,6 +51,7 @@ class Stopping:
                 self._ended.wait()
             return False
         self.reason = reason
+        node.drain()
         if hooks:
             self._prepare(reason, timeout)
         return True

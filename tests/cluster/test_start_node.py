@@ -19,7 +19,8 @@ from otpy import (
     gen_server,
     start_node,
 )
-from otpy.distribution.directory import Directory, Entry
+from otpy.distribution.directory import Directory
+from otpy.machines.discovery import Entry
 from otpy.testing import eventually
 
 COOKIE = "the cookie of these tests"

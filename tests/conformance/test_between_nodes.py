@@ -23,7 +23,8 @@ from otpy import (
     process,
     self_pid,
 )
-from otpy.distribution.directory import Directory, Entry
+from otpy.distribution.directory import Directory
+from otpy.machines.discovery import Entry
 from otpy.testing import eventually
 from tests.cluster.conftest import Cluster, cluster
 

@@ -25,8 +25,9 @@ from otpy import (
     process,
     self_pid,
 )
-from otpy.distribution.directory import Directory, Entry
+from otpy.distribution.directory import Directory
 from otpy.distribution.frames import encode_signal_apart
+from otpy.machines.discovery import Entry
 from otpy.testing import eventually
 from tests.cluster.conftest import Cluster, cluster
 from tests.conformance.test_between_nodes import keeper_on, kept

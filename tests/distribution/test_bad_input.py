@@ -9,9 +9,10 @@ import pytest
 
 from otpy import At, BadArgument, Node, NodeError, NotAName, NotSendable, gen_server, process
 from otpy.cluster.start import start_node
-from otpy.distribution.directory import Directory, Entry
+from otpy.distribution.directory import Directory
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.start import start_mesh
+from otpy.machines.discovery import Entry
 from otpy.testing.waiting import eventually
 
 A, B = "a@127.0.0.1", "b@127.0.0.1"

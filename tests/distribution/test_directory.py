@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
-from otpy.distribution.directory import Directory, Entry
+from otpy.distribution.directory import Directory
+from otpy.machines.discovery import Entry
 from otpy.terms.errors import NodeError, NodeNameTaken, WeakCookie
 
 

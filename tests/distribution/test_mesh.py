@@ -8,47 +8,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
-from otpy.distribution.directory import Directory, Entry
-from otpy.distribution.mesh import Mesh
-from otpy.distribution.start import start_mesh
+from otpy.distribution.directory import Directory
+from otpy.machines.discovery import Entry
 from otpy.machines.session import PROTOCOL
 from otpy.terms.errors import AddressInUse, NodeNameTaken, NotSendable
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import DownSignal, ExitSignal, Signal, SpawnedSignal
 from otpy.testing.waiting import eventually
+from tests.distribution.conftest import Join, meshed
 from tests.distribution.fakes import FakeNode
 
-Join = Callable[..., FakeNode]
 A, B, C = "a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.1"
-
-
-@pytest.fixture
-def join(tmp_path: Path) -> Iterator[Join]:
-    meshes: list[Mesh] = []
-
-    def make(
-        name: str, cookie: str = "cookie of the tests", bits: int = 0, **more: Any
-    ) -> FakeNode:
-        node = FakeNode(name, bits)
-        more.setdefault("directory", tmp_path)
-        meshes.append(start_mesh(node, cookie=cookie, **more))  # type: ignore[arg-type]  # a fake
-        return node
-
-    yield make
-    for mesh in meshes:
-        mesh.stop()
-
-
-def meshed(*nodes: FakeNode) -> bool:
-    names = sorted(node.name for node in nodes)
-    return all(node.router.nodes() == [n for n in names if n != node.name] for node in nodes)
 
 
 def test_three_nodes_become_a_full_mesh(join: Join) -> None:
