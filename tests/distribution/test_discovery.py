@@ -252,3 +252,32 @@ def test_an_address_that_cannot_be_listened_at_is_said_so(join: Join) -> None:
         with pytest.raises(NodeError, match=why):
             join(A, discovery=[discovery.Gossip("127.255.255.255", port)])
     join(A, bits=1, discovery=[discovery.Gossip("127.255.255.255", port)])
+
+
+def test_a_node_that_was_told_of_and_is_nowhere_is_not_dialed_for_ever(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otpy.distribution.mesh.TOLD", 0.5)
+    a = join(A, discovery=[])
+    c = join(C, discovery=[listed(a)])
+    eventually(lambda: meshed(a, c))
+    b = join(B, discovery=[listed(a)])  # a tells it of c
+    eventually(lambda: meshed(a, b, c))
+    c.router.crash()
+    eventually(lambda: a.got("down") and b.got("down"))
+    peer = b.router.peers[C]
+    eventually(lambda: peer.link is not None)  # it tries
+    eventually(lambda: peer.link is None and not peer.trying)  # and gives up
+
+
+def test_nodes_that_were_parted_for_long_are_told_of_each_other_anew(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otpy.distribution.mesh.TOLD", 0.0)
+    monkeypatch.setattr("otpy.distribution.mesh.TELL", 0.2)
+    a = join(A, discovery=[])
+    b, c = (join(name, discovery=[listed(a)]) for name in (B, C))
+    eventually(lambda: meshed(a, b, c))
+    assert b.router.disconnect(C)
+    eventually(lambda: len(b.got("up")) == len(c.got("up")) == 3)
+    assert meshed(a, b, c)
