@@ -361,7 +361,6 @@ class Mesh:
                 self._end(peer, "malformed")
                 return
             creation = Creation(ack.started, peer.name, ack.bits)
-            self.dialing.heard(creation)
             self._do(peer, peer.session.ack(ack.rid, creation, self.node.clock.now()))
         elif data[:1] == b"R":
             self._end(peer, "refused")

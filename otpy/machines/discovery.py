@@ -3,16 +3,16 @@
 Rules. The decision is made anew at every tick, from what is so then: no change of what was
 found is waited for, and none is missed. What was found makes connections and never ends one.
 A node that said goodbye because it drains is not dialed while it may be that same life of it:
-until a new life says hello, or acknowledges one of the rare looks that a node which is found
-gets all the same. Without those, a node that finds nobody itself would be lost for good when
-it is started again.
+until a new life says hello. A node that is found gets a rare look all the same, and a new life
+answers that with its hello: without it, a node that finds nobody itself would be lost for good
+when it is started again.
 
 | in                        | a node that drained                          |
 |---------------------------|----------------------------------------------|
 | goodbye                   | is left alone for ``LOOK_AGAIN`` seconds     |
 | found, after that         | is dialed once, and left alone as long again |
-| hello or ack of that life | is left alone as before                      |
-| hello or ack of a new one | is a node as any other                       |
+| hello of that life        | is left alone as before                      |
+| hello of a new one        | is a node as any other                       |
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -109,7 +109,7 @@ class Dialing:
             self.left[life.node] = Left(life, now + LOOK_AGAIN)
 
     def heard(self, life: Creation) -> None:
-        """A node said hello, or acknowledged ours."""
+        """A node said hello."""
         self.lives[life.node] = life
         left = self.left.get(life.node)
         if left is not None and left.life != life:

@@ -55,6 +55,41 @@ def test_a_node_removes_only_its_own_entry(tmp_path: Path) -> None:
     assert table.all() == []
 
 
+def test_files_are_read_again_only_when_one_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Directory(tmp_path)
+    table.add(entry("a@127.0.0.1"))
+    os.utime(tmp_path, (1000, 1000))  # long ago
+    table.all()
+    monkeypatch.setattr(Path, "read_text", None)
+    assert [found.name for found in table.all()] == ["a@127.0.0.1"]
+    monkeypatch.undo()
+    table.add(entry("b@127.0.0.1"))
+    assert [found.name for found in table.all()] == ["a@127.0.0.1", "b@127.0.0.1"]
+
+
+def test_a_change_that_does_not_show_in_the_time_is_seen(tmp_path: Path) -> None:
+    table = Directory(tmp_path)
+    table.add(entry("a@127.0.0.1"))
+    table.all()
+    just_now = tmp_path.stat().st_mtime_ns
+    table.add(entry("b@127.0.0.1"))
+    os.utime(tmp_path, ns=(just_now, just_now))
+    assert [found.name for found in table.all()] == ["a@127.0.0.1", "b@127.0.0.1"]
+
+
+def test_a_node_that_died_since_the_files_were_read_is_not_listed(tmp_path: Path) -> None:
+    table = Directory(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        table.add(entry("a@127.0.0.1", 1, child.pid))
+        os.utime(tmp_path, (1000, 1000))
+        assert len(table.all()) == 1
+        child.communicate(b"\n")
+    assert table.all() == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_file_is_no_node(tmp_path: Path) -> None:
     (tmp_path / "a@127.0.0.1.json").write_text("{half")
     assert Directory(tmp_path).all() == []

@@ -77,6 +77,22 @@ def test_the_name_is_looked_up_once_in_an_interval() -> None:
         assert server.asked == 4
 
 
+def test_a_look_up_that_failed_fails_until_the_next_so_it_is_told_of_once() -> None:
+    clock, works = Hand(), False
+
+    def answer(query: Query) -> dns.message.Message:
+        return reply(query, ["127.0.0.5"]) if works else no_such_name(query)
+
+    with NameServer(answer) as server:
+        finder = opened(service(server, interval=5.0), clock=clock)
+        for clock.time in (0.0, 1.0, 4.9):
+            with pytest.raises(DNSException):
+                finder.found()
+        works = True
+        clock.time = 5.0
+        assert names(finder.found()) == ["app@127.0.0.5"]
+
+
 def test_an_answer_for_another_name_is_none() -> None:
     with NameServer(lambda query: reply(query, ["127.0.0.5"], "other.default.svc.")) as server:
         assert opened(service(server)).found() == []

@@ -1,11 +1,14 @@
 """A node that drains: it dials nobody, lets nobody in, and is left alone afterwards."""
 
+from typing import Any
+
 import pytest
 
 from otpy.distribution.discovery import Entry, Static
 from otpy.machines import discovery as machine
 from otpy.testing.waiting import eventually
 from tests.distribution.conftest import Join, meshed
+from tests.distribution.fakes import FakeNode
 
 A, B, C = "a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.1"
 
@@ -20,6 +23,19 @@ class Watched(Static):
         return super().found()
 
 
+def counted(node: FakeNode) -> list[str]:
+    """The addresses that a node dials from now on."""
+    wire, dialed = node.router.wire, list[str]()
+    connect = wire.connect
+
+    def connecting(address: str, lock: Any) -> Any:
+        dialed.append(address)
+        return connect(address, lock)
+
+    wire.connect = connecting
+    return dialed
+
+
 def test_sessions_stay_up_while_a_node_drains_and_none_is_added(join: Join) -> None:
     a, b = join(A), join(B)
     eventually(lambda: meshed(a, b))
@@ -32,22 +48,27 @@ def test_sessions_stay_up_while_a_node_drains_and_none_is_added(join: Join) -> N
     assert eventually(b.got) == ["still here"]
     a.send(c.pid(), "lost")
     assert eventually(lambda: a.got("unreachable")) == ["lost"]
+    dialed = counted(a)
+    a.router.join(C, f"tcp://127.0.0.1:{c.router.port}")
+    assert not a.router.disconnect(C)  # that is done after the join
+    assert dialed == []
     assert a.router.nodes() == [B]
 
 
 def test_a_node_that_drained_is_not_dialed_until_it_is_started_anew(
-    join: Join, caplog: pytest.LogCaptureFixture
+    join: Join,
 ) -> None:
     a = join(A, discovery=[])
     watched = Watched([(A, "127.0.0.1", a.router.port)])
     b = join(B, discovery=[watched])
     eventually(lambda: meshed(a, b))
+    dialed = counted(b)
     a.router.stop()
     eventually(lambda: b.got("down"))
     assert [left.life for left in b.router.dialing.left.values()] == [a.creation]
-    peer, asked = b.router.peers[A], watched.asked
+    asked = watched.asked
     eventually(lambda: watched.asked > asked + 3)
-    assert peer.link is None
+    assert dialed == []
     b.send(a.pid(), "lost")
     assert eventually(lambda: b.got("unreachable")) == ["lost"]
     found_by = Static([(B, "127.0.0.1", b.router.port)])

@@ -95,6 +95,7 @@ class OpenDns:
         self.clock = here.clock
         self.basename = config.basename or here.entry.name.partition("@")[0]
         self.last: list[Entry] = []
+        self.failure: Exception | None = None
         self.due = float("-inf")
         resolver: Resolver = _dnspython().Resolver(configure=config.nameserver is None)
         if config.nameserver is not None:
@@ -103,11 +104,22 @@ class OpenDns:
         self.resolver = resolver
 
     def found(self) -> list[Entry]:
-        """The nodes of the latest answer; asks again when it is time. Raises when that fails."""
+        """The nodes of the latest answer; asks again when it is time.
+
+        A look-up that failed is raised until there is a better one: it fails all that time.
+        """
+        from dns.exception import DNSException
+
         now = self.clock.now()
         if now >= self.due:
             self.due = now + self.config.interval
-            self.last = self._look_up(now + self.config.timeout)
+            self.failure = None
+            try:
+                self.last = self._look_up(now + self.config.timeout)
+            except DNSException as error:
+                self.failure = error
+        if self.failure is not None:
+            raise self.failure
         return self.last
 
     def _look_up(self, deadline: float) -> list[Entry]:
