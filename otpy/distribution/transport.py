@@ -65,7 +65,7 @@ class Transport(Protocol):
         """Begin to work."""
 
     def stop(self) -> None:
-        """Close everything; what was said last still goes out, if that takes no time."""
+        """Close everything."""
 
     def soon(self, job: Callable[[], None]) -> None:
         """Run a job on the transport's thread."""

@@ -36,7 +36,6 @@ FRAMES = 4  # sent on one link before others have their turn
 PIPE = 4  # frames that libzmq holds on a link: what it holds, nothing can overtake
 SOCKET_BUFFER = 256 * 1024  # bytes: what the kernel holds cannot be overtaken either
 READS = 256  # messages read from one socket before the others are looked at
-FAREWELL = 50  # milliseconds that closing may take to get goodbyes out
 ZAP = "inproc://zeromq.zap.01"
 WATCHED = (
     zmq.EVENT_DISCONNECTED
@@ -284,7 +283,7 @@ class Wire:
         self.dirty.pop(link, None)
         link.socket.disable_monitor()
         link.monitor.close(0)
-        link.socket.close(FAREWELL if self._stopping else 0)
+        link.socket.close(0)
 
     def answer(self, rid: bytes, data: bytes) -> None:
         """Send a control frame back to who connected."""
@@ -404,7 +403,7 @@ class Wire:
         """Close every socket."""
         for link in list(self.links.values()):
             link.close()
-        self.router.close(FAREWELL)
+        self.router.close(0)
         self.zap.close(0)
         self.context.term()
         bell, self._bell = self._bell, -1

@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,9 @@ def test_nodes_that_join_at_once_become_a_full_mesh(
     join: Join, air: Gossip, tmp_path: Path, way: str, count: int
 ) -> None:
     strategy = air if way == "gossip" else LocalDirectory(tmp_path)
-    nodes = [join(f"n{number}@127.0.0.1", discovery=[strategy]) for number in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        names = [f"n{number}@127.0.0.1" for number in range(count)]
+        nodes = list(pool.map(lambda name: join(name, discovery=[strategy]), names))
     eventually(lambda: meshed(*nodes), 20.0)
 
 
