@@ -119,7 +119,8 @@ def test_nodes_that_join_at_once_become_a_full_mesh(
     strategy = air if way == "gossip" else LocalDirectory(tmp_path)
     with ThreadPoolExecutor(count) as pool:
         names = [f"n{number}@127.0.0.1" for number in range(count)]
-        nodes = list(pool.map(lambda name: join(name, discovery=[strategy]), names))
+        starting = [pool.submit(join, name, discovery=[strategy]) for name in names]
+        nodes = [started.result() for started in starting]
     eventually(lambda: meshed(*nodes), 20.0)
 
 
