@@ -7,7 +7,6 @@ defmodule Show do
   def text(value) when is_pid(value), do: "pid"
   def text({%{__exception__: true}, stack}) when is_list(stack), do: "raised"
   def text(value) when is_tuple(value), do: "{#{value |> Tuple.to_list() |> Enum.map_join(",", &text/1)}}"
-
   def text(value), do: inspect(value)
 
   def json(value) when is_integer(value), do: Integer.to_string(value)
@@ -53,11 +52,11 @@ defmodule Collector do
 
   defp log(state, entry), do: %{state | log: [entry | state.log]}
 
-  defp handle({:begin, id, starts, boss}, state) do
+  defp handle({:begin, id, starts, boss, extra}, state) do
     number = Map.get(state.incarnations, id, 0) + 1
     outcome = Enum.at(starts, number - 1, "ok")
     label = "#{id}##{number}"
-    state = log(state, ["start", label, outcome, boss])
+    state = log(state, ["start", label, outcome, boss | extra])
     {{label, outcome}, put_in(state.incarnations[id], number)}
   end
 
@@ -85,6 +84,8 @@ defmodule Collector do
         {nil, state}
     end
   end
+
+  defp handle({:latest, id}, state), do: {with({pid, _} <- state.latest[id], do: pid), state}
 
   defp handle(:look, state) do
     busy = Map.keys(Map.drop(state.living, Map.keys(state.hung)))
@@ -135,22 +136,44 @@ defmodule Worker do
 end
 
 defmodule Boss do
-  def init({collector, node, label, outcome, _}) do
+  def init({collector, node, label, _, _} = arg) do
+    flags = %{
+      strategy: String.to_atom(node["strategy"]),
+      intensity: node["intensity"],
+      period: node["period"],
+      auto_shutdown: String.to_atom(node["auto"])
+    }
+
+    up(arg, {:ok, {flags, Enum.map(node["children"], &Tree.spec(collector, &1, label))}})
+  end
+
+  # What a supervisor's init returns.
+  def up({collector, node, label, outcome, _}, flags) do
     case outcome do
       "ignore" -> :ignore
       "bad" -> :junk
       "raise" -> raise "in init"
-      "ok" ->
-        Collector.ask(collector, {:up, node["id"], label, self(), false})
-        flags = %{
-          strategy: String.to_atom(node["strategy"]),
-          intensity: node["intensity"],
-          period: node["period"],
-          auto_shutdown: String.to_atom(node["auto"])
-        }
-
-        {:ok, {flags, Enum.map(node["children"], &Tree.spec(collector, &1, label))}}
+      "ok" -> Collector.ask(collector, {:up, node["id"], label, self(), false}) && flags
     end
+  end
+end
+
+defmodule Pool do
+  use DynamicSupervisor
+
+  def init({_, node, _, _, _} = arg) do
+    most = node["max_children"]
+
+    flags =
+      DynamicSupervisor.init(
+        strategy: :one_for_one,
+        max_restarts: node["intensity"],
+        max_seconds: node["period"],
+        max_children: if(most == "infinity", do: :infinity, else: most),
+        extra_arguments: node["extra"]
+      )
+
+    Boss.up(arg, flags)
   end
 end
 
@@ -163,20 +186,26 @@ defmodule Tree do
       start: {Tree, :start, [collector, node, boss]},
       restart: String.to_atom(node["restart"]),
       shutdown: if(is_binary(shutdown), do: String.to_atom(shutdown), else: shutdown),
-      type: String.to_atom(node["kind"]),
+      type: if(node["kind"] == "worker", do: :worker, else: :supervisor),
       significant: node["significant"]
     }
   end
 
-  def start(collector, node, boss) do
-    {label, outcome} = Collector.ask(collector, {:begin, node["id"], node["starts"], boss})
-    arg = {collector, node, label, outcome, self()}
+  # A dynamic supervisor's extra arguments come first.
+  def start(x, y, collector, node, boss), do: start(collector, node, boss, [x, y])
+  def start(x, collector, node, boss) when is_binary(x), do: start(collector, node, boss, [x])
+  def start(collector, node, boss, extra) when is_list(extra), do: begin(collector, node, boss, extra)
+  def start(collector, node, boss), do: begin(collector, node, boss, [])
 
+  defp begin(collector, node, boss, extra) do
+    {label, outcome} = Collector.ask(collector, {:begin, node["id"], node["starts"], boss, extra})
+    arg = {collector, node, label, outcome, self()}
     case {outcome, node["kind"]} do
       {"start_raise", _} -> raise "in start"
       {"start_error", _} -> {:error, :refused}
       {"start_bad", _} -> :junk
       {_, "worker"} -> GenServer.start_link(Worker, arg)
+      {_, "dynamic"} -> DynamicSupervisor.start_link(Pool, arg)
       {_, "supervisor"} -> :supervisor.start_link(Boss, arg)
     end
   end
@@ -244,26 +273,15 @@ defmodule Case do
     []
   end
 
-  defp act(world, %{"do" => "ask", "sup" => sup} = event) do
+  defp act(world, %{"do" => what, "sup" => sup} = event) do
     case Collector.ask(world.collector, {:find, sup}) do
-      {pid, label} -> [ask(world, pid, label, event)]
-      nil -> absent(world, sup)
+      {pid, label} when what == "ask" -> [ask(world, pid, label, event)]
+      {pid, label} when what == "burst" -> burst(world, pid, label, event)
+      nil -> note(world, ["absent", sup]) && []
     end
   end
 
-  defp act(world, %{"do" => "burst", "sup" => sup} = event) do
-    case Collector.ask(world.collector, {:find, sup}) do
-      {pid, label} -> burst(world, pid, label, event)
-      nil -> absent(world, sup)
-    end
-  end
-
-  defp absent(world, id) do
-    note(world, ["absent", id])
-    []
-  end
-
-  defp leave(pid, %{"how" => how, "reason" => text, "who" => "s" <> _}) do
+  defp leave(pid, %{"how" => how, "reason" => text, "who" => who}) when binary_part(who, 0, 1) != "w" do
     if how == "stop" do
       catch_exit(fn -> :gen_server.stop(pid, reason(text), :infinity) end)
     else
@@ -280,6 +298,17 @@ defmodule Case do
     end
 
     catch_exit(fn -> GenServer.call(pid, :ping, :infinity) end)
+  end
+
+  # A dynamic supervisor knows its children by their pids.
+  defp ask(world, pid, "d" <> _, %{"what" => "terminate_child", "child" => child}) do
+    catch_exit(fn ->
+      DynamicSupervisor.terminate_child(pid, Collector.ask(world.collector, {:latest, child}) || world.collector)
+    end)
+  end
+
+  defp ask(world, pid, "d" <> _ = label, %{"what" => "start_child"} = event) do
+    catch_exit(fn -> DynamicSupervisor.start_child(pid, Tree.spec(world.collector, event["node"], label)) end)
   end
 
   defp ask(world, pid, label, %{"what" => what, "child" => child} = event) do
@@ -301,7 +330,7 @@ defmodule Case do
     case result do
       :ok -> "ok"
       {:ok, pid} when is_pid(pid) -> "ok #{labels[pid]}"
-      {:ok, :undefined} -> "ok none"
+      none when none in [:ignore, {:ok, :undefined}] -> "ok none"
       {:rows, rows} -> rows(rows, labels)
       {:count, counts} -> counts(counts)
       {:exit, why} -> "exit #{Show.text(why)}"
@@ -312,11 +341,14 @@ defmodule Case do
     end
   end
 
+  # A dynamic supervisor's rows have no order.
   defp rows(rows, labels) do
-    Enum.map_join(rows, " ", fn
+    told = Enum.map(rows, fn
       {id, pid, _, _} when is_pid(pid) -> "#{id}=#{labels[pid]}"
       {id, other, _, _} -> "#{id}=#{if other == :undefined, do: "none", else: other}"
     end)
+
+    Enum.join(if(match?([{:undefined, _, _, _} | _], rows), do: Enum.sort(told), else: told), " ")
   end
 
   defp counts(counts), do: Enum.map_join([:specs, :active, :supervisors, :workers], " ", &"#{counts[&1]}")
@@ -401,6 +433,7 @@ defmodule Case do
 
   defp show(world, lines) do
     {_, _, labels} = Collector.ask(world.collector, :look)
+    lines = Enum.sort_by(lines, fn {pid, _, _} -> labels[pid] end)
     for {pid, rows, counts} <- lines, do: note(world, ["tree", labels[pid], rows(rows, labels), counts(counts)])
   end
 

@@ -6,6 +6,8 @@ Everything that has an order keeps it. What has none:
 - The children of a supervisor that was killed end at the same time as its parent restarts it: of
   such an orphan, and of all below it, its own entries remain in order.
 - A supervisor that did not start may tell its parent before it is gone.
+- A dynamic supervisor stops all its children at once: each of them, with all below it, keeps its
+  own order, and none has one with its siblings; an entry behind its supervisor's end is marked.
 """
 
 from itertools import groupby
@@ -30,11 +32,44 @@ def canonical(log: list[Entry]) -> list[Entry]:
         else:
             order.append(entry)
     aside.sort(key=lambda entry: entry[2])  # stable: each one's own entries stay in order
+    lanes = {label: _lane(label, bosses) for label in bosses}
+    late = _late(order, bosses)
     told: list[Entry] = []
-    for ends, group in groupby(order, key=lambda entry: entry[0] == "end"):
-        entries = list(group)
-        told += sorted(entries) if ends else entries
+    for stops, group in groupby(order, key=_is_stop):
+        if not stops:
+            told += group
+            continue
+        entries = sorted(group, key=lambda entry: lanes[entry[1]])  # stable
+        for (_, ends), own in groupby(entries, key=lambda e: (lanes[e[1]], e[0] == "end")):
+            kept = [["late", *entry] if id(entry) in late else entry for entry in own]
+            told += sorted(kept) if ends else kept
     return told + aside
+
+
+def _is_stop(entry: Entry) -> bool:
+    return entry[0] in ("stopping", "end")
+
+
+def _lane(label: str, bosses: dict[str, str]) -> tuple[str, ...]:
+    """The children of dynamic supervisors that a process is one of, or is below."""
+    downwards = [label, *_above(label, bosses)][::-1]
+    return tuple(one for one in downwards if bosses.get(one, "").startswith("d"))
+
+
+def _late(order: list[Entry], bosses: dict[str, str]) -> set[int]:
+    """The ids of entries that stand behind the end of a supervisor above, and something else."""
+    ended: dict[str, int] = {}
+    late: set[int] = set()
+    begin = 0
+    for number, entry in enumerate(order):
+        if entry[0] != "end":
+            begin = number + 1
+        else:
+            ended[entry[1]] = number
+        above = _above(entry[1], bosses) if _is_stop(entry) else []
+        if any(ended.get(one, len(order)) < begin for one in above):
+            late.add(id(entry))
+    return late
 
 
 def _killed(log: list[Entry]) -> dict[str, int]:

@@ -4,7 +4,7 @@ What is told is a log of entries, each a list of strings:
 
 | entry                                | when                                                 |
 |--------------------------------------|------------------------------------------------------|
-| start, label, outcome, boss's label  | a start function is called                           |
+| start, label, outcome, boss's label  | a start function is called; extra arguments follow   |
 | stopping, label, reason              | ``terminate`` of a worker begins                     |
 | end, label, reason                   | a process has ended                                  |
 | event, number                        | the next event of the script begins                  |
@@ -18,7 +18,7 @@ anything: so what one thing caused stands after it. ``beam.exs`` does the same o
 
 from typing import Any
 
-from otpy import gen_server, process, supervisor, sys
+from otpy import dynamic_supervisor, gen_server, process, supervisor, sys
 from otpy.runtime._current import current
 from otpy.terms.errors import (
     AlreadyStarted,
@@ -43,6 +43,7 @@ from tests.differential.tree import (
 PATIENCE = 10.0  # seconds until a tree must be quiet
 PAUSE = 0.0005  # seconds between two looks at it
 Found = tuple[Pid, str] | None
+FAILURES = (AlreadyStarted, StartError, BadChildSpec, ChildError, CallExit)
 Rows = list[tuple[Pid, Any, Any]]  # a supervisor, its which_children and count_children
 
 
@@ -103,7 +104,7 @@ def act(world: World, event: Any) -> list[Any]:
 def leave(pid: Pid, event: Any) -> None:
     """Make a process end, or see that it does not mind."""
     reason = reason_named(event["reason"])
-    boss = event["who"].startswith("s")
+    boss = not event["who"].startswith("w")
     try:
         if event["how"] == "signal":
             process.exit(pid, reason)
@@ -124,6 +125,8 @@ def leave(pid: Pid, event: Any) -> None:
 def ask(world: World, pid: Pid, label: str, event: Any) -> Any:
     """Ask a supervisor for something: what it answered or raised."""
     child = event["child"]
+    if label.startswith("d"):
+        return ask_dynamic(world, pid, label, event)
     try:
         match event["what"]:
             case "terminate_child":
@@ -138,7 +141,25 @@ def ask(world: World, pid: Pid, label: str, event: Any) -> Any:
                 return supervisor.which_children(pid)
             case _:
                 return supervisor.count_children(pid)
-    except (AlreadyStarted, StartError, BadChildSpec, ChildError, CallExit) as error:
+    except FAILURES as error:
+        return error
+
+
+def ask_dynamic(world: World, pid: Pid, label: str, event: Any) -> Any:
+    """The same for a dynamic supervisor, which knows its children by their pids."""
+    try:
+        match event["what"]:
+            case "terminate_child":
+                child = world.ask("latest", event["child"]) or world.collector
+                return dynamic_supervisor.terminate_child(pid, child)
+            case "start_child":
+                child = spec(world, event["node"], label)
+                return ("child", dynamic_supervisor.start_child(pid, child))
+            case "which_children":
+                return dynamic_supervisor.which_children(pid)
+            case _:
+                return dynamic_supervisor.count_children(pid)
+    except FAILURES as error:
         return error
 
 
@@ -165,11 +186,13 @@ def answer(world: World, result: Any) -> str:
 
 
 def rows_of(rows: Any, labels: dict[Pid, str]) -> str:
-    """``which_children`` as both sides write it."""
-    return " ".join(
+    """``which_children`` as both sides write it; a dynamic supervisor's rows have no order."""
+    told = [
         f"{row.id}={labels[row.pid] if isinstance(row.pid, Pid) else row.pid or 'none'}"
         for row in rows
-    )
+    ]
+    dynamic = any(row.id == dynamic_supervisor.ID for row in rows)
+    return " ".join(sorted(told) if dynamic else told)
 
 
 def burst(world: World, pid: Pid, label: str, event: Any) -> list[Any]:
@@ -262,9 +285,9 @@ def quiet(world: World, root: Pid | None) -> Rows:
 
 
 def show(world: World, lines: Rows) -> None:
-    """Put the children of each supervisor into the log."""
+    """Put the children of each supervisor into the log; rows tell their order, if they have one."""
     labels = world.ask("look")[2]
-    for pid, rows, counts in lines:
+    for pid, rows, counts in sorted(lines, key=lambda line: labels[line[0]]):
         world.note("tree", labels[pid], rows_of(rows, labels), " ".join(map(str, counts)))
 
 

@@ -1,6 +1,6 @@
 """Random supervision trees and crash sequences: otpy does what Erlang/OTP does.
 
-``OTPY_DIFFERENTIAL_CASES`` plays more than 200 cases, ``OTPY_DIFFERENTIAL_FIRST`` other ones. See
+``OTPY_DIFFERENTIAL_CASES`` plays more than 140 seeds, ``OTPY_DIFFERENTIAL_FIRST`` other ones. See
 docs/testing.md.
 """
 
@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
-from otpy.behaviours import supervisor
-from otpy.machines.restart import Restarts
-from tests.differential.cases import Case, make
+from otpy.behaviours import dynamic_supervisor, supervisor
+from otpy.behaviours._children import start
+from otpy.behaviours._stop_children import stop_children
+from otpy.machines.restart import Child, Restarts
+from otpy.runtime import process
+from tests.differential.cases import Case, draw, make
 from tests.differential.compare import (
     OTPY,
     Difference,
@@ -28,10 +31,11 @@ from tests.differential.compare import (
 )
 from tests.differential.engines import missing, simulated
 from tests.differential.logs import Entry, canonical
+from tests.machines import dynamic_mistakes
 from tests.machines.mistakes import MISTAKES, DemotionsCount
 
 FIRST = int(os.environ.get("OTPY_DIFFERENTIAL_FIRST", "0"))
-CASES = int(os.environ.get("OTPY_DIFFERENTIAL_CASES", "200"))
+CASES = int(os.environ.get("OTPY_DIFFERENTIAL_CASES", "140"))
 
 
 def agree(cases: list[Case], kinds: list[str]) -> None:
@@ -48,14 +52,14 @@ def agree(cases: list[Case], kinds: list[str]) -> None:
 @pytest.mark.skipif(bool(missing()), reason=missing())
 @pytest.mark.timeout(120 + CASES)
 def test_otpy_does_what_otp_does() -> None:
-    agree([make(seed) for seed in range(FIRST, FIRST + CASES)], engines())
+    agree(draw(FIRST, CASES), engines())
 
 
 @pytest.mark.timeout(120 + CASES)
 def test_the_executors_of_otpy_do_the_same() -> None:
     """All cases where there is no Erlang to compare with; else a few more."""
-    count = CASES if missing() else 40
-    agree([make(seed) for seed in range(-count, 0)], [*OTPY])
+    count = CASES if missing() else 30
+    agree(draw(-count, count), [*OTPY])
 
 
 # Seeded mistakes.
@@ -126,6 +130,44 @@ def test_a_seeded_mistake_is_found(
     pytest.fail(f"{broken.__name__} was not found")
 
 
+def without_extra_arguments(child: Child, extra: tuple[Any, ...] = ()) -> tuple[bool, Any]:
+    """Not of the machine: a child that is started again gets its own arguments only."""
+    return start(child, extra if child.pid is None else ())
+
+
+def without_patience(children: list[Child]) -> list[Any]:
+    """Not of the machine: children are killed instead of being asked to stop."""
+    for child in children:
+        if not child.restarting:
+            process.exit(child.pid, "kill")
+    return stop_children(children)
+
+
+DYNAMIC_MISTAKES: list[tuple[str, Any]] = [
+    ("start", without_extra_arguments),
+    ("stop_children", without_patience),
+    *(
+        ("Dynamic", one)
+        for one in dynamic_mistakes.MISTAKES
+        if one is not dynamic_mistakes.DemotionsCount
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "broken"), DYNAMIC_MISTAKES)
+def test_a_mistake_of_a_dynamic_supervisor_is_found(
+    name: str, broken: Any, right: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(0, 200, 2):
+        case = make(seed, True)
+        expected = right(case)
+        with monkeypatch.context() as patched:
+            patched.setattr(dynamic_supervisor, name, broken)
+            if told(case) != expected:
+                return
+    pytest.fail(f"{broken.__name__} was not found")
+
+
 def test_a_difference_is_made_small_and_printed_with_both_logs(
     right: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,13 +196,13 @@ def test_a_difference_is_made_small_and_printed_with_both_logs(
 
 def test_a_seed_gives_the_same_case_and_it_is_plain_data() -> None:
     for seed in range(50):
-        case = make(seed)
-        assert case == make(seed) == json.loads(json.dumps(case))
+        case = make(seed, seed % 2 == 0)
+        assert case == make(seed, seed % 2 == 0) == json.loads(json.dumps(case))
 
 
 def test_a_case_is_played_twice_the_same() -> None:
-    for seed in range(30):
-        assert simulated(seed, make(seed)) == simulated(seed, make(seed))
+    for seed, case in enumerate(draw(0, 30)):
+        assert simulated(seed, case) == simulated(seed, case)
 
 
 REACHED = (
@@ -170,6 +212,8 @@ REACHED = (
     "error running",
     "error restarting",
     "error not_found",
+    "error max_children",
+    "undefined=restarting",
     "error bad_combination",
     "error {bad_return_value,junk}",
     "error {EXIT,raised}",
@@ -187,7 +231,7 @@ REACHED = (
 
 
 def test_the_cases_reach_what_can_happen(right: Played) -> None:
-    logs = [right(make(seed)) for seed in range(200)]
+    logs = [right(case) for case in draw(0, 200)]
     text = "\n".join(" ".join(entry) for log in logs for entry in log)
     assert [one for one in REACHED if one not in text] == []
     assert "never quiet" not in text
@@ -199,6 +243,18 @@ def test_logs_that_differ_in_an_order_that_matters_are_different() -> None:
     ends = [["end", "w2#1", "killed"], ["end", "w1#1", "killed"]]
     assert canonical([*log, *stops]) != canonical([*log, *reversed(stops)])
     assert canonical([*log, *ends]) == canonical([*log, *reversed(ends)])
+
+
+def test_what_a_dynamic_supervisor_stops_has_an_order_in_each_child_only() -> None:
+    log = [["start", "d1#1", "ok", ""]]
+    log += [["start", name, "ok", "d1#1"] for name in ("w2#1", "w3#1")]
+    one = [["stopping", "w2#1", "shutdown"], ["end", "w2#1", "shutdown"]]
+    other = [["stopping", "w3#1", "shutdown"], ["end", "w3#1", "shutdown"]]
+    own = ["end", "d1#1", "shutdown"]
+    told = canonical([*log, *one, *other, own])
+    assert told == canonical([*log, other[0], *one, other[1], own])
+    assert told != canonical([*log, *one, *other[::-1], own])
+    assert told != canonical([*log, *one, own, *other])
 
 
 def test_the_children_of_a_killed_supervisor_may_end_while_it_is_restarted() -> None:

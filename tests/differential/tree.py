@@ -3,11 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from otpy import ChildSpec, GenServer, Ok, Reply, gen_server, process, supervisor
-from otpy.behaviours.results import IGNORE, Stop
-from otpy.terms.errors import (
-    StartError,
+from otpy import (
+    ChildSpec,
+    DynamicSupervisor,
+    GenServer,
+    Ok,
+    Reply,
+    dynamic_supervisor,
+    gen_server,
+    process,
+    supervisor,
 )
+from otpy.behaviours.results import IGNORE, Stop
+from otpy.terms.errors import StartError
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import Crash
@@ -74,11 +82,11 @@ class Collector(GenServer[Book]):
 
     def _answer(self, request: Any, book: Book) -> Any:
         match request:
-            case ("begin", name, starts, boss):
+            case ("begin", name, starts, boss, extra):
                 number = book.incarnations.get(name, 0) + 1
                 book.incarnations[name] = number
                 outcome = starts[number - 1] if number <= len(starts) else "ok"
-                book.log.append(["start", f"{name}#{number}", outcome, boss])
+                book.log.append(["start", f"{name}#{number}", outcome, boss, *extra])
                 return f"{name}#{number}", outcome
             case ("up", name, label, pid, alone):
                 process.monitor(pid)
@@ -95,6 +103,8 @@ class Collector(GenServer[Book]):
             case ("find", name):
                 pid, label = book.latest.get(name, (None, ""))
                 return (pid, label) if pid in book.living and pid not in book.hung else None
+            case ("latest", name):
+                return book.latest[name][0] if name in book.latest else None
             case ("look",):
                 busy = [pid for pid in book.living if pid not in book.hung]
                 return len(book.log), busy, dict(book.labels)
@@ -186,16 +196,9 @@ class Boss(supervisor.Supervisor):
     """A supervisor that its node describes."""
 
     def init(self, arg: Any) -> Any:
-        world, node, label, outcome, _ = arg
-        match outcome:
-            case "ignore":
-                return IGNORE
-            case "bad":
-                return "junk"
-            case "raise":
-                raise RuntimeError("in init")
-            case _:
-                world.ask("up", node["id"], label, process.self_pid(), False)
+        world, node, label, _, _ = arg
+        if instead := not_up(*arg):
+            return instead
         return supervisor.init(
             [spec(world, child, label) for child in node["children"]],
             strategy=node["strategy"],
@@ -203,6 +206,34 @@ class Boss(supervisor.Supervisor):
             max_seconds=float(node["period"]),
             auto_shutdown=node["auto"],
         )
+
+
+class Pool(DynamicSupervisor):
+    """A dynamic supervisor that its node describes."""
+
+    def init(self, arg: Any) -> Any:
+        node = arg[1]
+        most = node["max_children"]
+        return not_up(*arg) or dynamic_supervisor.init(
+            max_restarts=node["intensity"],
+            max_seconds=float(node["period"]),
+            max_children=None if most == "infinity" else most,
+            extra_arguments=node["extra"],
+        )
+
+
+def not_up(world: World, node: Any, label: str, outcome: str, _boss: Pid) -> Any:
+    """What a supervisor's ``init`` returns instead of flags; None, and the log has it, if flags."""
+    match outcome:
+        case "ignore":
+            return IGNORE
+        case "bad":
+            return "junk"
+        case "raise":
+            raise RuntimeError("in init")
+        case _:
+            world.ask("up", node["id"], label, process.self_pid(), False)
+            return None
 
 
 def spec(world: World, node: Any, boss: str) -> ChildSpec:
@@ -213,14 +244,15 @@ def spec(world: World, node: Any, boss: str) -> ChildSpec:
         start=(start, (world, node, boss)),
         restart=node["restart"],
         shutdown=shutdown / 1000 if isinstance(shutdown, int) else shutdown,
-        type=node["kind"],
+        type="worker" if node["kind"] == "worker" else "supervisor",
         significant=node["significant"],
     )
 
 
-def start(world: World, node: Any, boss: str) -> Any:
-    """The start function of every node."""
-    label, outcome = world.ask("begin", node["id"], node["starts"], boss)
+def start(*args: Any) -> Any:
+    """The start function of every node; a dynamic supervisor's extra arguments come first."""
+    *extra, world, node, boss = args
+    label, outcome = world.ask("begin", node["id"], node["starts"], boss, extra)
     arg = (world, node, label, outcome, process.self_pid())
     match outcome:
         case "start_raise":
@@ -233,4 +265,6 @@ def start(world: World, node: Any, boss: str) -> Any:
             pass
     if node["kind"] == "worker":
         return gen_server.start_link(GreenWorker if world.green else Worker, arg)
+    if node["kind"] == "dynamic":
+        return dynamic_supervisor.start_link(Pool, arg, green=world.green)
     return supervisor.start_link(Boss, arg, green=world.green)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from otpy.machines.dynamic import Dynamic, Step
 from otpy.machines.restart import Child, Shutdown, StartChild
 from otpy.terms.pid import Pid
+from tests.machines.dynamic_mistakes import MISTAKES
 from tests.machines.supervisors import CONFLICT, CRASHES, ORDERLY, TOO_MANY
 
 Event = tuple[Any, ...]
@@ -248,61 +249,7 @@ def test_a_restart_is_not_dearer_when_there_were_many() -> None:
 # Seeded mistakes: each is found by the same search.
 
 
-class RestartingDoNotCount(Dynamic):
-    def full(self) -> bool:
-        running = [child for child in self.children.values() if not child.restarting]
-        return self.max_children is not None and len(running) >= self.max_children
-
-
-class KeepsTheOldPid(Dynamic):
-    def started(self, child: Child, pid: Pid | None) -> None:
-        old = child.pid
-        super().started(child, pid)
-        if old is not None and pid is not None:
-            del self.children[pid]
-            self.children[old] = child
-
-
-class KeepsWhoWantsNoProcess(Dynamic):
-    def started(self, child: Child, pid: Pid | None) -> None:
-        super().started(child, pid or child.pid)
-
-
-class FailedStartsAreFree(Dynamic):
-    def retry(self, child: Child, now: float) -> list[Step]:
-        if child.restarting:
-            self.recent.clear()
-        return super().retry(child, now)
-
-
-class DemotionsCount(Dynamic):
-    def exited(self, pid: Pid, reason: Any, now: float) -> list[Step]:
-        return super().exited(pid, "boom" if reason == CONFLICT else reason, now)
-
-
-class KeepsTemporaryChildren(Dynamic):
-    def forget(self, child: Child) -> None:
-        if child.restart != "temporary":
-            super().forget(child)
-
-
-class NeverGivesUp(Dynamic):
-    def retry(self, child: Child, now: float) -> list[Step]:
-        return [StartChild(child)]
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        RestartingDoNotCount,
-        KeepsTheOldPid,
-        KeepsWhoWantsNoProcess,
-        FailedStartsAreFree,
-        DemotionsCount,
-        KeepsTemporaryChildren,
-        NeverGivesUp,
-    ],
-)
+@pytest.mark.parametrize("broken", MISTAKES)
 def test_a_seeded_mistake_is_found(broken: type[Dynamic]) -> None:
     find(
         PLANS,
