@@ -10,7 +10,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import beam, cluster, groups, local, registry, remote, scale, startup, tasks
+from tests.benchmarks import (
+    beam,
+    cluster,
+    groups,
+    growth,
+    local,
+    registry,
+    remote,
+    restarts,
+    scale,
+    startup,
+    tasks,
+)
 from tests.benchmarks.plan import FULL, QUICK, Plan
 from tests.benchmarks.table import Figure, document, head, line
 
@@ -18,6 +30,7 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "call": local.call,
     "cast": local.cast,
     "start_stop": local.start_stop,
+    "restart_latency": restarts.restart_latency,
     "hogs": local.beside_hogs,
     "tasks": tasks.tasks,
     "remote_call": remote.remote_call,
@@ -34,6 +47,8 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "hundred_k": scale.hundred_k,
     "dynamic": scale.dynamic,
     "start_stop_among": scale.start_stop_among,
+    "growth": growth.growth,
+    "gc_pause": growth.gc_pause,
     "scheduler_held": scale.scheduler_held,
     "failover": cluster.failover,
     "heal": cluster.heal,

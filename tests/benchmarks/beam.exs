@@ -76,6 +76,17 @@ defmodule Groups do
   end
 end
 
+defmodule Phoenix do
+  use GenServer
+
+  def init(boss) do
+    send(boss, {:up, self()})
+    {:ok, nil}
+  end
+
+  def handle_cast(:crash, _), do: raise("crash")
+end
+
 defmodule Bench do
   def hog(), do: hog(Enum.sum(1..1000))
   def hog(_), do: hog(Enum.sum(1..1000))
@@ -113,6 +124,23 @@ defmodule Bench do
     end)
   end
 
+  def work("restart_latency", n) do
+    child = %{id: :x, start: {GenServer, :start_link, [Phoenix, self()]}}
+    {:ok, boss} = Supervisor.start_link([child], strategy: :one_for_one, max_restarts: 10_000_000)
+    first = up()
+
+    taken =
+      timed(n, fn ->
+        Enum.reduce(1..n, first, fn _, pid ->
+          GenServer.cast(pid, :crash)
+          up()
+        end)
+      end)
+
+    Supervisor.stop(boss)
+    taken
+  end
+
   def work("async_await", n) do
     timed(n, fn -> Enum.each(1..n, fn i -> ^i = Task.await(Task.async(fn -> i end)) end) end)
   end
@@ -123,12 +151,6 @@ defmodule Bench do
   def work("agent_update", n) do
     {:ok, pid} = Agent.start_link(fn -> 0 end)
     timed(n, fn -> Enum.each(1..n, fn _ -> Agent.update(pid, &(&1 + 1)) end) end)
-  end
-
-  def stream(n, at_once) do
-    timed(n, fn ->
-      Enum.each(Task.async_stream(1..n, & &1, max_concurrency: at_once), fn {:ok, _} -> :ok end)
-    end)
   end
 
   def work("registry_lookup", n) do
@@ -187,6 +209,14 @@ defmodule Bench do
       empty()
     end)
   end
+
+  def stream(n, at_once) do
+    timed(n, fn ->
+      Enum.each(Task.async_stream(1..n, & &1, max_concurrency: at_once), fn {:ok, _} -> :ok end)
+    end)
+  end
+
+  def up(), do: receive(do: ({:up, pid} -> pid))
 
   def registry(keys) do
     # Its partition is linked with this process, and ends with "shutdown".
@@ -305,4 +335,6 @@ defmodule Bench do
   end
 end
 
+# A report of each crash would be the larger part.
+:logger.set_primary_config(:level, :none)
 Bench.main()

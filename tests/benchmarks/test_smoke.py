@@ -32,7 +32,7 @@ def test_the_table_tells_ratios_and_what_was_reached() -> None:
 @pytest.mark.skipif(bool(beam.missing()), reason=beam.missing())
 def test_the_beam_answers_every_command() -> None:
     with beam.alone() as node:
-        for row in ("call", "cast", "start_stop", *tasks.ROWS):
+        for row in ("call", "cast", "start_stop", "restart_latency", *tasks.ROWS):
             assert node.ask(f"{row} 50 1") > 0
         for work in ("lookup", "register", "via", "dispatch", "fill", "clean_up"):
             assert node.ask(f"registry_{work} 50 0") > 0
