@@ -272,8 +272,9 @@ MODULES = [
     (
         testing,
         """
-        Cluster ClusterFailed ClusterSimulation Reports Simulation assert_receive assert_received
-        capture_log catch_exit eventually refute_receive refute_received with_log
+        Cluster ClusterFailed ClusterSimulation Disk Reports Simulation SimulationFailed
+        assert_receive assert_received capture_log catch_exit disk eventually refute_receive
+        refute_received simulate with_log
         """,
     ),
     (

@@ -4,11 +4,16 @@ It has the promises of ``zeromq.py`` and no sockets: frames of one connection ar
 order or not at all, a connection that breaks stays broken, a stopped node breaks those
 that led to it. ``Network()`` runs on a thread of its own; in a simulation the scheduler
 drives it, and each frame takes a delay drawn from the seed.
+
+A fault holds up what it concerns and drops nothing by itself: a frame on a way that is cut
+silently waits for the cut's end, as one that TCP sends again does, and what a paused node is
+to hear or to do waits for that node. Both come in the order that they would have had.
 """
 
 import heapq
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from otpy.distribution.outbox import Outbox
@@ -20,6 +25,15 @@ from otpy.terms.pid import Creation
 
 Job = Callable[[], None]
 TICK = 0.25  # seconds between looks at the directory
+Way = tuple[str, str]  # from one node to another
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """Ways that are cut until ``Network.mend``; a silent one breaks no connection."""
+
+    ways: dict[Way, None]
+    silent: bool
 
 
 class Network:
@@ -31,12 +45,13 @@ class Network:
         self.simulated = clock is not None
         self.clock: Clock = clock or SystemClock()
         self.delay = delay
-        self.heap: list[tuple[float, int, Job]] = []
+        self.heap: list[tuple[float, int, Job, Way | None, MemoryTransport | None]] = []
+        self.held: list[tuple[float, int, Job, Way | None, MemoryTransport | None]] = []
         self.sequence = 0
         self.changed = threading.Condition()
         self.listening: dict[str, MemoryTransport] = {}
         self.entries: dict[str, Entry] = {}
-        self.cuts: dict[tuple[str, str], None] = {}
+        self.cuts: dict[Cut, None] = {}
         self.links: dict[MemoryLink, None] = {}
         self._thread: threading.Thread | None = None
 
@@ -67,28 +82,89 @@ class Network:
 
     # Faults.
 
-    def partition(self, left: Iterable[str], right: Iterable[str]) -> None:
-        """Cut every connection between two sides, given by node names, until ``heal``."""
+    def partition(self, left: Iterable[str], right: Iterable[str]) -> Cut:
+        """Cut every connection between two sides, given by node names, until mended."""
         others = list(right)
+        cut = Cut({}, silent=False)
         for one in left:
             for other in others:
-                self.cuts[one, other] = self.cuts[other, one] = None
+                cut.ways[one, other] = cut.ways[other, one] = None
+        self.cuts[cut] = None
         for link in list(self.links):
-            if (link.transport.name, link.far_name) in self.cuts:
-                self.at(0.0, link.broken)
+            if (link.transport.name, link.far_name) in cut.ways:
+                self.at(0.0, link.broken, owner=link.transport)
+        return cut
+
+    def cut_one_way(self, source: str, target: str) -> Cut:
+        """Let nothing through from ``source`` to ``target``, without a word to either.
+
+        No new connection comes about between them, whoever opens it: it needs both ways.
+        """
+        cut = Cut({(source, target): None}, silent=True)
+        self.cuts[cut] = None
+        return cut
+
+    def mend(self, cut: Cut) -> None:
+        """Undo one cut; twice is once. What it held up arrives now."""
+        self.cuts.pop(cut, None)
+        self._let_go()
 
     def heal(self) -> None:
-        """Undo every ``partition``."""
+        """Undo every cut."""
         self.cuts.clear()
+        self._let_go()
+
+    def break_connection(self, source: str, target: str) -> None:
+        """Break the connection that ``source`` opened to ``target``: what it carried is lost."""
+        for link in list(self.links):
+            if (link.transport.name, link.far_name) == (source, target):
+                self.at(0.0, link.broken, owner=link.transport)
+
+    def pause(self, name: str) -> None:
+        """Let a node neither hear nor do anything on the network, until ``resume``."""
+        self._set_paused(name, True)
+
+    def resume(self, name: str) -> None:
+        """Undo ``pause``: what the node missed comes now."""
+        self._set_paused(name, False)
+        self._let_go()
+
+    def _set_paused(self, name: str, paused: bool) -> None:
+        for transport in self.listening.values():
+            if transport.name == name:
+                transport.paused = paused
+
+    def severed(self, one: str, other: str) -> Cut | None:
+        """The first cut that keeps two nodes from connecting."""
+        ways = ((one, other), (other, one))
+        return next((cut for cut in self.cuts if any(way in cut.ways for way in ways)), None)
+
+    def _let_go(self) -> None:
+        with self.changed:
+            for entry in self.held:
+                heapq.heappush(self.heap, entry)
+            self.held.clear()
+            self.changed.notify()
+
+    def _waits(self, way: Way | None, owner: "MemoryTransport | None") -> bool:
+        if owner is not None and owner.paused:
+            return True
+        return way is not None and any(cut.silent and way in cut.ways for cut in self.cuts)
 
     # Events.
 
-    def at(self, seconds: float, job: Job) -> float:
-        """Run a job in a while; when that is."""
+    def at(
+        self,
+        seconds: float,
+        job: Job,
+        way: Way | None = None,
+        owner: "MemoryTransport | None" = None,
+    ) -> float:
+        """Run a job in a while; when that is. ``way``: the one it takes; ``owner``: who does it."""
         with self.changed:
             self.sequence += 1
             when = self.clock.now() + seconds
-            heapq.heappush(self.heap, (when, self.sequence, job))
+            heapq.heappush(self.heap, (when, self.sequence, job, way, owner))
             if self.heap[0][2] is job:
                 self.changed.notify()
         return when
@@ -99,8 +175,11 @@ class Network:
             with self.changed:
                 if not self.heap or self.heap[0][0] > now:
                     return
-                job = heapq.heappop(self.heap)[2]
-            job()
+                entry = heapq.heappop(self.heap)
+                if self._waits(entry[3], entry[4]):
+                    self.held.append(entry)
+                    continue
+            entry[2]()
 
     def begin(self) -> None:
         """Start the thread; in a simulation there is none."""
@@ -181,20 +260,24 @@ class MemoryLink:
         """Send one control frame."""
         far = self.far
         if self.open and far is not None:
-            self.last = self._after(self.last, lambda: far.arrived(self, data))
+            way = (self.transport.name, self.far_name)
+            self.last = self._after(self.last, lambda: far.arrived(self, data), way, far)
 
     def back(self, data: bytes) -> None:
         """An answer of the other side."""
-        self.last_back = self._after(self.last_back, lambda: self._came_back(data))
+        way = (self.far_name, self.transport.name)
+        self.last_back = self._after(
+            self.last_back, lambda: self._came_back(data), way, self.transport
+        )
 
     def _came_back(self, data: bytes) -> None:
         if self.open:
             self.transport.handler.came_back(self, data)
 
-    def _after(self, last: float, job: Job) -> float:
+    def _after(self, last: float, job: Job, way: Way, owner: "MemoryTransport") -> float:
         """Deliver after a delay, and after all that was sent before."""
         now = self.network.clock.now()
-        return self.network.at(max(self.network.delay(), last - now), job)
+        return self.network.at(max(self.network.delay(), last - now), job, way, owner)
 
     def release(self) -> None:
         """The session is up: what is in the outbox may go."""
@@ -234,6 +317,7 @@ class MemoryTransport:
         self.name = ""
         self.address = ""
         self.open = True
+        self.paused = False
         self.incoming: dict[bytes, MemoryLink] = {}
 
     def bind(self, host: str, port: int) -> int:
@@ -260,7 +344,8 @@ class MemoryTransport:
             if link.transport is self:
                 link.close()
             elif link.far is self:
-                self.network.at(self.network.delay(), link.broken)
+                way = (self.name, link.transport.name)
+                self.network.at(self.network.delay(), link.broken, way, link.transport)
 
     def soon(self, job: Job) -> None:
         """Run a job on the network's thread."""
@@ -268,7 +353,7 @@ class MemoryTransport:
 
     def later(self, seconds: float, job: Job) -> None:
         """Run a job in a while."""
-        self.network.at(seconds, lambda: job() if self.open else None)
+        self.network.at(seconds, lambda: job() if self.open else None, owner=self)
 
     def connect(self, address: str, lock: threading.Lock) -> MemoryLink:
         """Open a connection."""
@@ -277,9 +362,11 @@ class MemoryTransport:
         link = MemoryLink(self, address, b"%d" % network.sequence, lock)
         network.links[link] = None
         far = link.far
-        if far is None or (self.name, far.name) in network.cuts:
+        cut = network.severed(self.name, far.name) if far is not None else None
+        if far is None or cut is not None:
             link.far = None
-            self.later(network.delay(), link.broken)
+            if cut is None or not cut.silent:  # else nobody says that it cannot be reached
+                self.later(network.delay(), link.broken)
         else:
             far.incoming[link.rid] = link
         return link

@@ -15,7 +15,7 @@ from typing import Any
 from otpy.runtime._current import HERE
 from otpy.runtime.node import Node
 from otpy.runtime.record import Process
-from otpy.runtime.scheduler import POLL_EVERY, GreenProcess, Scheduler
+from otpy.runtime.scheduler import POLL_EVERY, GreenProcess, Scheduler, Source
 from otpy.runtime.simulated_loop import SimulatedLoop, SimulatedPool, Turn
 from otpy.runtime.spawning import launch
 from otpy.terms.errors import NodeError
@@ -39,11 +39,30 @@ class VirtualClock:
 
 
 class _Drawn(deque[GreenProcess]):
-    """A ready queue that gives any of its members."""
+    """A ready queue that gives any of its members but those of paused nodes."""
 
     def __init__(self, draw: random.Random) -> None:
         super().__init__()
         self.draw = draw
+        self.aside: dict[Node, list[GreenProcess]] = {}
+
+    def append(self, proc: GreenProcess, /) -> None:
+        aside = self.aside.get(proc.node) if self.aside else None
+        if aside is None:
+            super().append(proc)
+        else:
+            aside.append(proc)
+
+    def pause(self, node: Node) -> None:
+        """Give no process of a node any more."""
+        self.aside[node] = [proc for proc in self if proc.node is node]
+        others = [proc for proc in self if proc.node is not node]
+        self.clear()
+        self.extend(others)
+
+    def resume(self, node: Node) -> None:
+        """Undo ``pause``."""
+        self.extend(self.aside.pop(node, ()))
 
     def popleft(self) -> GreenProcess:
         if len(self) > 1:
@@ -58,9 +77,11 @@ class SimulatedScheduler(Scheduler):
         self.clock = VirtualClock()
         super().__init__("simulated", self.clock)
         self.draw = random.Random(seed)
-        self.ready = _Drawn(self.draw)
+        self.drawn = _Drawn(self.draw)
+        self.ready = self.drawn
         self.until: Callable[[], bool] = lambda: False
         self.limit = float("inf")
+        self.at_rest: Callable[[], None] | None = None  # called before time jumps
 
     def begin(self) -> None:
         """There is no thread to start."""
@@ -78,12 +99,31 @@ class SimulatedScheduler(Scheduler):
         else:
             super().dispatch(proc)
 
+    def pause(self, node: Node) -> None:
+        """Run nothing of a node and fire none of its timers, until ``resume``; time goes on."""
+        if node not in self.drawn.aside:
+            self.drawn.pause(node)
+            for source in self._sources_of(node):
+                self.sources.remove(source)
+
+    def resume(self, node: Node) -> None:
+        """Undo ``pause``: timers that were due meanwhile fire now. Twice is once."""
+        if node in self.drawn.aside:
+            self.drawn.resume(node)
+            self.sources.extend(self._sources_of(node))
+
+    def _sources_of(self, node: Node) -> list[Source]:
+        loop = node.outer_loop
+        return [node.timers, loop] if isinstance(loop, SimulatedLoop) else [node.timers]
+
     def idle(self) -> bool:
         self.poll()
         if self.until():
             return False
         if self.ready:
             return True
+        if self.at_rest is not None:
+            self.at_rest()
         due = self.next_due()
         if due is None or due > self.limit:
             return False

@@ -61,10 +61,11 @@ class NumberedTask(asyncio.Task[T]):
 class Turn:
     """What one process has scheduled on a loop; it stands among the ready processes."""
 
-    __slots__ = ("body", "context", "handles", "loop", "owner")
+    __slots__ = ("body", "context", "handles", "loop", "node", "owner")
 
     def __init__(self, loop: "SimulatedLoop", owner: Any) -> None:
         self.loop = loop
+        self.node = loop.node
         self.owner = owner
         self.handles: deque[asyncio.Handle] = deque()
         self.body = None  # as a green process that holds no stack

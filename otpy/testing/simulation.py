@@ -1,18 +1,29 @@
 """A cluster under a seed: nodes, their meshes and global names, in one thread.
 
 Time is virtual, the network is in memory, and which process runs next and how long a
-frame travels are drawn from the seed: the same seed gives the same run.
+frame travels are drawn from the seed: the same seed gives the same run. ``faults.py`` says
+what can happen to it, ``simulate.py`` searches for what must not.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Any, assert_never
 
 from otpy.cluster import global_
 from otpy.distribution.memory import Network
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.start import start_mesh
+from otpy.runtime import process
+from otpy.runtime._current import HERE
 from otpy.runtime.simulated import Simulation, VirtualClock
+from otpy.terms.errors import BadArgument
+from otpy.terms.names import Global
+from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILLED
+from otpy.testing.disk import Disk, Holder
+from otpy.testing.faults import Break, Crash, Fault, OneWay, Partition, Pause, Schedule, lasts
+from otpy.testing.history import History
 
 SHORTEST, LONGEST = 0.0001, 0.001  # seconds that a frame travels
 
@@ -22,21 +33,77 @@ def _later_than(clock: VirtualClock, instant: float) -> Callable[[], bool]:
 
 
 class ClusterSimulation(Simulation):
-    """``ClusterSimulation(seed, ("a@sim", "b@sim")).call("a@sim", fn)``."""
+    """``ClusterSimulation(seed, ("a@sim", "b@sim")).call("a@sim", fn)``.
 
-    def __init__(self, seed: int, nodes: tuple[str, ...] = ("a@sim", "b@sim", "c@sim")) -> None:
+    ``start`` runs as a process on every node when that has started, also again, and the
+    process stays: what it links itself to lives as long as the node. What ``start`` raises
+    is raised by the next ``wait`` or ``let_faults_pass``. With ``recording`` the history
+    also says, for each instant, whom each node takes for the holder of each global name.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        nodes: tuple[str, ...] = ("a@sim", "b@sim", "c@sim"),
+        *,
+        start: Callable[[], Any] | None = None,
+        recording: bool = False,
+    ) -> None:
         super().__init__(seed, nodes)
+        self.names = nodes
+        self._start = start
+        self._raised: list[Exception] = []
         draw = self.sched.draw
         self.network = Network(self.sched.clock, lambda: draw.uniform(SHORTEST, LONGEST))
         self.sched.sources.append(self.network)
         self.meshes: dict[str, Mesh] = {}
+        self.disks: dict[str, Disk] = {name: Disk() for name in nodes}
+        self._tearing = Random(draw.getrandbits(64))
+        self.history = History(self.sched.clock)
+        if recording:
+            self.sched.at_rest = lambda: self.history.look(self.nodes)
+        self.began = self.sched.clock.time
+        self.calm = self.began  # when the last fault is over
         for name in nodes:
-            self._join(name)
+            self._boot(name)
+        self._await_boot()
 
-    def _join(self, name: str) -> None:
+    @property
+    def elapsed(self) -> float:
+        """The virtual seconds since ``began``."""
+        return self.sched.clock.time - self.began
+
+    # Nodes.
+
+    def _boot(self, name: str) -> None:
+        """Let a node that has been made join; a process of its own does what has to wait."""
         node = self.nodes[name]
+        node.own(Holder).disk = self.disks[name]
+        self.history.watch(node)
         self.meshes[name] = start_mesh(node, network=self.network)
-        self.run(global_.start, node, node=name)
+
+        def body() -> None:
+            global_.start(node)
+            try:
+                if self._start is not None:
+                    self._start()
+            except Exception as error:  # raised again by whoever drives the simulation
+                self._raised.append(error)
+                raise
+            process.sleep(float("inf"))
+
+        node.make("green", body).start()
+
+    def _await_boot(self) -> None:
+        self.sched.drive(
+            lambda: all("global" in node.name_services for node in self.nodes.values()), 1.0
+        )
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ``start`` raised on a node, if it did."""
+        if self._raised:
+            raise self._raised.pop(0)
 
     def call(self, node: str, fn: Callable[..., Any], *args: Any) -> Any:
         """The result of ``fn(*args)`` as a process of ``node``."""
@@ -55,18 +122,35 @@ class ClusterSimulation(Simulation):
             # One step: until the next instant at which something happens.
             instant = clock.time
             self.sched.drive(_later_than(clock, instant), seconds)
+            self.check()
         return clock.time - began
 
-    def partition(self, left: list[str], right: list[str]) -> None:
-        """Cut the network between two sides."""
-        self.network.partition(left, right)
+    def let_pass(self, seconds: float) -> None:
+        """Let so many virtual seconds pass."""
+        until = self.sched.clock.time + seconds
+        self.network.at(seconds, lambda: None)  # something happens then, whatever else does
+        self.wait(lambda: self.sched.clock.time >= until, seconds + 1.0)
 
-    def heal(self) -> None:
-        """Undo every ``partition``."""
-        self.network.heal()
+    def whereis(self, node: str, name: object) -> Pid | None:
+        """Whom a node takes for the holder of ``Global(name)``; None while it is down."""
+        there = self.nodes.get(node)
+        service = there.name_services.get("global") if there is not None else None
+        return service.whereis_name(Global(name).name) if service is not None else None
+
+    def meshed(self) -> bool:
+        """Whether every node runs and is connected to every other one."""
+        others = len(self.names) - 1
+        return len(self.nodes) == len(self.names) and all(
+            len(mesh.nodes()) == others for mesh in self.meshes.values()
+        )
+
+    def disk(self, name: str) -> Disk:
+        """A node's disk; while it is down, what its crash left."""
+        return self.disks[name]
 
     def kill(self, name: str) -> None:
         """End a node at once, as ``kill -9`` does."""
+        self.resume(name)
         node, mesh = self.nodes.pop(name), self.meshes.pop(name)
         mesh.crash()
         self.sched.sources.remove(node.timers)
@@ -77,8 +161,101 @@ class ClusterSimulation(Simulation):
             proc.abandon()
         node.procs.clear()
         self.loops.pop(name).crash()
+        self.disks[name] = self.disks[name].crash(self._tearing)
+        self.history.add("down", name)
 
     def restart(self, name: str) -> None:
-        """Start a node that was killed: it is a new node under its old name."""
+        """Start a node that was killed: a new node of the old name, on the disk that is left."""
+        if name in self.nodes:
+            raise BadArgument(f"restart({name!r}): it runs; kill it first")
         self.nodes[name] = self._node(name)
-        self._join(name)
+        self._boot(name)
+        if HERE.sched is not self.sched:
+            self._await_boot()
+
+    def close(self) -> None:
+        """Kill every node, and let what ran there end. The simulation is over."""
+        for name in list(self.nodes):
+            self.kill(name)
+        self.network.heal()
+        self.network.heap.clear()
+        self.sched.drive(lambda: not self.sched.ready, 0.0)
+
+    # Faults.
+
+    def partition(self, left: Sequence[str], right: Sequence[str]) -> None:
+        """Cut the network between two sides."""
+        self.network.partition(left, right)
+
+    def heal(self) -> None:
+        """Undo every ``partition``, and every cut of a fault."""
+        self.network.heal()
+
+    def pause(self, name: str) -> None:
+        """Let a node run nothing, until ``resume``; its clock goes on. Twice is once."""
+        self.sched.pause(self.nodes[name])
+        self.network.pause(name)
+
+    def resume(self, name: str) -> None:
+        """Undo ``pause``."""
+        self.sched.resume(self.nodes[name])
+        self.network.resume(name)
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault begin now. What cannot happen (a pause of a node that is down) does not."""
+        self.calm = max(self.calm, self.sched.clock.time + lasts(fault))
+        match fault:
+            case Partition(left, right, seconds):
+                cut = self.network.partition(left, right)
+                self.network.at(seconds, lambda: self.network.mend(cut))
+            case OneWay(source, target, seconds):
+                way = self.network.cut_one_way(source, target)
+                self.network.at(seconds, lambda: self.network.mend(way))
+            case Break(source, target):
+                self.network.break_connection(source, target)
+            case Pause(name, seconds):
+                self._pause_for(name, seconds)
+            case Crash(name, seconds):
+                if name in self.nodes:
+                    self.kill(name)
+                    self.network.at(seconds, lambda: self._start_again(name))
+            case _:
+                assert_never(fault)
+        self.history.add("fault", "", repr(fault), lasts(fault))
+
+    def _pause_for(self, name: str, seconds: float) -> None:
+        node = self.nodes.get(name)
+        if node is None or node in self.sched.drawn.aside:
+            return
+
+        def resume() -> None:
+            if self.nodes.get(name) is node:
+                self.resume(name)
+
+        self.pause(name)
+        self.network.at(seconds, resume)
+
+    def _start_again(self, name: str) -> None:
+        if name not in self.nodes:
+            self.restart(name)
+
+    def schedule(self, faults: Schedule) -> None:
+        """Let faults begin at their instants, in seconds since ``began``.
+
+        Raises ``BadArgument`` for an instant that is over.
+        """
+        for instant, fault in faults:
+            wait = instant - self.elapsed
+            if wait < 0:
+                raise BadArgument(f"{fault!r} at {instant} s: {self.elapsed:.3f} s have passed")
+            self.calm = max(self.calm, self.began + instant + lasts(fault))
+            self.network.at(wait, partial(self.inject, fault))
+
+    def let_faults_pass(self) -> None:
+        """Let time pass until every fault is over: the nodes run, and nothing is cut."""
+        while (left := self.calm - self.sched.clock.time) > 0:
+            self.let_pass(left)
+
+    def note(self, text: str) -> None:
+        """Write a line of one's own into the history."""
+        self.history.add("note", "", text)

@@ -1,0 +1,98 @@
+"""What can happen to a simulated cluster, as data: a schedule is a list of (instant, fault).
+
+Each fault ends by itself after its ``seconds``. So any of them can be left out of a schedule,
+and what is left still is one: that is how ``simulate`` makes it smaller.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+Nodes = tuple[str, ...]
+SHORT, LONG = 0.01, 40.0  # seconds that a drawn fault takes: some nobody notices, some everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Connections between two sides break, and none come about."""
+
+    left: Nodes
+    right: Nodes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OneWay:
+    """Nothing comes through from ``source`` to ``target``, without a word to either.
+
+    What comes the other way does. What was on the way arrives late, as with TCP.
+    """
+
+    source: str
+    target: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The connection that ``source`` opened to ``target`` breaks; what it carried is lost."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A node runs nothing, as after SIGSTOP; its clock goes on and its connections stay."""
+
+    node: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A node ends at once, and starts again as a new one on the disk that the crash left."""
+
+    node: str
+    seconds: float
+
+
+Fault = Partition | OneWay | Break | Pause | Crash
+Schedule = Sequence[tuple[float, Fault]]
+KINDS: tuple[type[Fault], ...] = (Partition, OneWay, Break, Pause, Crash)
+
+
+def draw_schedule(
+    draw: Random,
+    nodes: Nodes,
+    count: int,
+    window: tuple[float, float],
+    kinds: Sequence[type[Fault]] = KINDS,
+) -> list[tuple[float, Fault]]:
+    """So many faults that begin within ``window`` (seconds from, to), by their instants."""
+    if len(nodes) < 2:  # what concerns two nodes cannot happen to one
+        kinds = [kind for kind in kinds if kind in (Pause, Crash)]
+    if not kinds:
+        return []
+    instants = sorted(round(draw.uniform(*window), 3) for _ in range(count))
+    return [(instant, draw_fault(draw, nodes, draw.choice(kinds))) for instant in instants]
+
+
+def draw_fault(draw: Random, nodes: Nodes, kind: type[Fault]) -> Fault:
+    """One fault of a kind: whom it concerns, and how long."""
+    # As many between 0.01 s and 0.1 s as between 1 s and 10 s.
+    seconds = round(SHORT * (LONG / SHORT) ** draw.random(), 3)
+    names = draw.sample(nodes, len(nodes))
+    if kind is Partition:
+        size = draw.randint(1, len(nodes) - 1)
+        return Partition(tuple(sorted(names[:size])), tuple(sorted(names[size:])), seconds)
+    if kind is OneWay:
+        return OneWay(names[0], names[1], seconds)
+    if kind is Break:
+        return Break(names[0], names[1])
+    return Pause(names[0], seconds) if kind is Pause else Crash(names[0], seconds)
+
+
+def lasts(fault: Fault) -> float:
+    """The seconds until a fault is over."""
+    return 0.0 if isinstance(fault, Break) else fault.seconds
