@@ -73,5 +73,5 @@ def restart_latency(plan: Plan) -> list[Figure]:
         made = figures(ROW, "op", alternate(candidates, plan.rounds))
     if absent:
         made.append(Figure(ROW, "BEAM", "op", skipped=absent))
-    judge(made, "otpy green", Reach("<= 20 x BEAM", 20.0, "BEAM"))
+    judge(made, "otpy green", Reach("<= 15 x BEAM", 15.0, "BEAM"))
     return made

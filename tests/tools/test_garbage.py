@@ -1,4 +1,4 @@
-"""``garbage.freeze``: what lives is spared later collections, and still goes when it is let go."""
+"""What ``garbage.freeze`` spares a node, and what it does not take away."""
 
 import gc
 import weakref
@@ -10,31 +10,37 @@ from otpy.tools import garbage
 
 
 class Thing:
-    """In no cycle."""
+    """Something in a cycle with itself."""
+
+    def __init__(self) -> None:
+        self.me: Thing | None = self
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
     yield
     gc.unfreeze()
 
 
-def test_what_is_frozen_is_not_looked_at_and_still_goes_with_its_last_reference(
-    thawed: None,
-) -> None:
-    thing = Thing()
-    gone = weakref.ref(thing)
+def test_what_lives_is_frozen_and_garbage_is_collected_before() -> None:
+    thing, garbage_then = Thing(), weakref.ref(Thing())
     count = garbage.freeze()
-    assert count > 1000
+    assert garbage_then() is None
+    assert count == gc.get_freeze_count() > 0
     assert not any(one is thing for one in gc.get_objects())
+
+
+def test_what_is_frozen_still_goes_with_its_last_reference() -> None:
+    thing = Thing()
+    thing.me = None
+    gone = weakref.ref(thing)
+    garbage.freeze()
     del thing
     assert gone() is None
 
 
-def test_garbage_is_not_frozen(thawed: None) -> None:
-    cycle = Thing()
-    vars(cycle)["me"] = cycle
-    gone = weakref.ref(cycle)
-    del cycle
+def test_cycles_made_later_are_collected() -> None:
     garbage.freeze()
+    gone = weakref.ref(Thing())
+    gc.collect()
     assert gone() is None
