@@ -7,6 +7,7 @@ The test's end of the channel is no node, so no partition cuts it off. Frames ar
 
 import importlib
 import importlib.util
+import io
 import logging
 import os
 import socket
@@ -69,6 +70,9 @@ def _settle(plan: dict[str, Any]) -> None:
     for fd in (1, 2):
         os.dup2(log, fd)
     os.close(log)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)  # what a killed node has printed is there
     os.chdir(plan["folder"])
     os.environb.clear()
     os.environb.update(plan["environment"])

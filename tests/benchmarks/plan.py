@@ -13,7 +13,7 @@ class Plan:
     share: float = 1.0  # of the operations of one round
     crowd: int = 100_000  # children under one supervisor; half of it run beside start and stop
     idle: int = 20_000  # servers whose memory is measured
-    hold: float = 0.3  # seconds that a process keeps its scheduler
+    hold: float = 0.3  # seconds; within half of them timers fire beside a held scheduler
     kills: int = 60
     heals: int = 20
     hogs: tuple[int, ...] = (1, 4)
