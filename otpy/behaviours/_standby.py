@@ -21,11 +21,13 @@ from otpy.terms.reasons import NORMAL
 if TYPE_CHECKING:
     from otpy.behaviours._loop import BehaviourLoop
 
+FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0  # seconds between tries of which none lasts
+
 
 class Standby:
     """A process that waits for its name, or does not yet know whether it must."""
 
-    __slots__ = ("_last", "held", "key", "pid", "ref", "restart", "service")
+    __slots__ = ("_last", "_not_before", "_pause", "held", "key", "pid", "ref", "restart", "service")
 
     def __init__(self, proc: Process, service: Any, key: Any) -> None:
         self.service = service
@@ -35,6 +37,21 @@ class Standby:
         self.ref = proc.node.new_ref(proc.pid.number)
         self.held: deque[Any] = deque()
         self._last: Pid | None = None
+        self._pause = 0.0
+        self._not_before = float("-inf")
+
+    def due(self, now: float) -> float:
+        """The instant of the next try, as the name is free: ``now``, or a later one.
+
+        Where nodes do not all see each other the name is free here and taken elsewhere for as
+        long as that lasts: without a pause each try would follow the refusal of the one before.
+        """
+        if now < self._not_before:
+            return self._not_before
+        again = now - self._not_before < LAST_PAUSE
+        self._pause = min(max(FIRST_PAUSE, 2 * self._pause), LAST_PAUSE) if again else 0.0
+        self._not_before = now + self._pause
+        return now
 
     @property
     def allowed(self) -> bool:
@@ -119,12 +136,22 @@ def handle(loop: "BehaviourLoop", item: Any) -> Any:
     standby = loop.standby
     assert standby is not None
     if isinstance(item, NameFree):
-        return _try(loop, standby, item.reason) if item.ref == standby.ref else None
+        return _free(loop, standby, item) if item.ref == standby.ref else None
     if type(item) is Call:
         answer(loop.proc, item.from_, False, ("standby", standby.holder))
     else:
         standby.held.append(item)
     return None
+
+
+def _free(loop: "BehaviourLoop", standby: Standby, free: NameFree) -> Any:
+    node = loop.proc.node
+    now = node.clock.now()
+    due = standby.due(now)
+    if due > now:
+        node.timers.arm(due, node.new_ref(), loop.proc.pid, free)
+        return None
+    return _try(loop, standby, free.reason)
 
 
 def _try(loop: "BehaviourLoop", standby: Standby, why: Any) -> Any:

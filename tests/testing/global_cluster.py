@@ -1,0 +1,105 @@
+"""Named servers under supervisors on simulated nodes, and what must be true of their names.
+
+At rest: every name has one holder in each component, all of its nodes know it, and no other
+process of the component did run ``init`` and lives. Never: a name that nobody has.
+"""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from otpy import GenServer, Global, Ok, Pid, gen_server, self_pid, supervisor
+from otpy.runtime._current import current
+from otpy.terms.signals import ExitSignal
+from otpy.testing import ClusterSimulation
+
+NAMES = ("a@sim", "b@sim", "c@sim")
+KEYS = ("x", "y")
+QUIET = 3.0  # virtual seconds without a fault, a session that begins or one that ends
+
+
+class Runs(list[tuple[str, Pid]]):
+    """What one life of a node keeps: who ran ``init`` there, and for which name."""
+
+
+class Holder(GenServer[str]):
+    """A server that has a name of the cluster."""
+
+    @classmethod
+    def start_link(cls, key: str) -> Pid:
+        return gen_server.start_link(cls, key, name=Global(key))
+
+    def init(self, arg: str) -> Ok[str]:
+        current().node.own(Runs).append((arg, self_pid()))
+        return Ok(arg)
+
+
+def start() -> None:
+    """What every node runs."""
+    children = [supervisor.child_spec((Holder, key), id=key) for key in KEYS]
+    supervisor.start_link(children, strategy="one_for_one")
+
+
+@dataclass
+class Watched:
+    """One simulation that is looked at."""
+
+    sim: ClusterSimulation
+    draw: Random = field(default_factory=Random)
+
+    def components(self) -> list[tuple[str, ...]] | None:
+        """Who sees each other; None unless whoever sees one of them sees all of them."""
+        sees = {
+            name: tuple(sorted((name, *mesh.nodes()))) for name, mesh in self.sim.meshes.items()
+        }
+        if any(sees.get(other) != group for group in sees.values() for other in group):
+            return None
+        return sorted(set(sees.values()))
+
+    def at_rest(self) -> bool:
+        """Whether nothing has happened for a while, and nothing is held up."""
+        sim = self.sim
+        if sim.sched.drawn.aside or any(cut.silent for cut in sim.network.cuts):
+            return False
+        kinds = ("up", "down", "session", "session_end", "fault")
+        last = max(event.instant for event in sim.history.events if event.kind in kinds)
+        return sim.sched.clock.time - last > QUIET
+
+    def wrong(self) -> list[str]:
+        """What is not as it must be at rest."""
+        found: list[str] = []
+        groups = self.components()
+        for group in groups or ():
+            for key in KEYS:
+                views = {name: self.sim.whereis(name, key) for name in group}
+                lives = [pid for name in group for pid in self.running(name, key)]
+                if lives != [*{*views.values()}]:
+                    found.append(f"{group}: {key} is held by {lives}, seen as {views}")
+        return found
+
+    def running(self, name: str, key: str) -> list[Pid]:
+        """Who ran ``init`` for a name on a node, and lives."""
+        node = self.sim.nodes[name]
+        return [pid for ran, pid in node.own(Runs) if ran == key and pid in node.procs]
+
+    def end_one(self) -> None:
+        """End a holder."""
+        name = self.draw.choice(NAMES)
+        pid = self.sim.whereis(name, self.draw.choice(KEYS))
+        if pid is not None and pid.node in self.sim.nodes:
+            self.sim.nodes[pid.node].signal(ExitSignal(pid, pid, "kill", False))
+
+
+def holds(sim: ClusterSimulation) -> None:
+    """The test: faults and ends of holders by the seed, and a look whenever it is quiet."""
+    watched = Watched(sim, Random(f"ends {sim.seed}"))
+    looks = 0
+    while sim.calm > sim.sched.clock.time:
+        sim.let_pass(watched.draw.uniform(1.0, 6.0))
+        if watched.at_rest():
+            looks += 1
+            assert not watched.wrong(), f"{sim.elapsed:.3f} s: {watched.wrong()}"
+        if watched.draw.random() < 0.5:
+            sim.network.at(0.0, watched.end_one)
+    sim.heal()
+    sim.wait(lambda: sim.meshed() and watched.at_rest())
+    assert not watched.wrong(), f"in the end: {watched.wrong()}"

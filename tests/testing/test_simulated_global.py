@@ -1,0 +1,174 @@
+"""``global_`` searched through its users: named servers under supervisors, and faults by the seed.
+
+Every sentence of ``global_cluster.py`` is looked at whenever the cluster is quiet. Mistakes are
+put into the machine of names, and the search must find each of them.
+"""
+
+import logging
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from otpy import Pid
+from otpy.cluster import global_ as driver
+from otpy.machines import global_ as g
+from otpy.machines.global_messages import Wanted
+from otpy.testing import ClusterSimulation, simulate
+from otpy.testing.faults import Break, Crash, OneWay, Pause, draw_schedule
+from tests.testing.global_cluster import NAMES, holds, start
+
+WINDOW = (1.0, 30.0)  # seconds in which faults begin
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Crash reports of thousands of killed servers tell nothing."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_a_name_has_one_holder_in_each_component_and_is_never_lost() -> None:
+    simulate(holds, seeds=150, nodes=NAMES, faults=4, window=WINDOW, start=start)
+
+
+def test_so_it_is_where_nodes_come_and_go_all_the_time() -> None:
+    simulate(holds, seeds=40, nodes=NAMES, faults=8, kinds=[Break, Crash, Pause], start=start)
+
+
+def test_a_standby_that_is_refused_again_and_again_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nodes that do not all see each other: free here, taken there, for as long as that lasts."""
+    tries: list[Any] = []
+    real = driver.GlobalNames.register_or_monitor
+
+    def counted(self: driver.GlobalNames, name: Any, pid: Pid, ref: Any) -> bool:
+        tries.append(pid)
+        return real(self, name, pid, ref)
+
+    monkeypatch.setattr(driver.GlobalNames, "register_or_monitor", counted)
+    cut = [(1.0, OneWay(NAMES[0], NAMES[1], 60.0))]
+    simulate(holds, seeds=3, faults=cut, start=start)
+    assert 100 < len(tries) < 1000, "once a second in the end, not once a millisecond"
+
+
+# Mistakes.
+
+
+class ForgetsNodeDown(g.Names):
+    def node_down(self, peer: str) -> g.Effects:
+        self.peers.pop(peer, None)
+        return []
+
+
+class NeverRefuses(g.Names):
+    def _others(self, wanted: Wanted) -> g.Pids:
+        return ()
+
+    def _take(self, wanted: Wanted) -> g.Effects:
+        self._put(wanted.name, wanted.pid, wanted.resolver)
+        return []
+
+
+class TellsNobodyOfDeaths(g.Names):
+    def pid_down(self, pid: Pid, reason: Any) -> g.Effects:
+        return [e for e in super().pid_down(pid, reason) if not isinstance(e, g.Send)]
+
+
+class NeverYields(g.Names):
+    def _conflict(self, name: Any, pid: Pid) -> g.Effects:
+        return []
+
+
+class BothYield(g.Names):
+    """The comparison that says whose claim goes is missing."""
+
+    def _conflict(self, name: Any, pid: Pid) -> g.Effects:
+        mine = [own for own in self.table.get(name, {}) if own.node == self.node and own != pid]
+        lost = [self._lost(name, own, pid, g.ExitPid(own, "name_conflict")) for own in mine]
+        return [effect for effects in lost for effect in effects]
+
+
+class LosersLiveOn(g.Names):
+    def _lost(self, name: Any, mine: Pid, winner: Pid, fate: g.Effect) -> g.Effects:
+        return [e for e in super()._lost(name, mine, winner, fate) if not isinstance(e, g.ExitPid)]
+
+
+class TellsNoWatcher(g.Names):
+    def _drop(self, name: Any, pid: Pid, reason: Any) -> g.Effects:
+        return [e for e in super()._drop(name, pid, reason) if not isinstance(e, g.Freed)]
+
+
+class TellsNewNodesNothing(g.Names):
+    def node_up(self, peer: str) -> g.Effects:
+        self.peers[peer] = None
+        return []
+
+
+class WaitsForTheDead(g.Names):
+    """A registration goes on waiting for the yes of a node that went down."""
+
+    def node_down(self, peer: str) -> g.Effects:
+        kept = {request: wanted for request, wanted in self.requests.items() if wanted.missing}
+        for request in kept:
+            del self.requests[request]
+        effects = super().node_down(peer)
+        self.requests.update(kept)
+        return effects
+
+
+class KeepsGrants(g.Names):
+    """The boss never hears that a registration is through, and lets nobody else have the name."""
+
+    def _next(self, name: Any) -> g.Effects:
+        return []
+
+
+class WatchesNobody(g.Names):
+    """The owner does not look whether its process still lives."""
+
+    def _granted(self, request: Any, ok: bool, others: g.Pids) -> g.Effects:
+        effects = super()._granted(request, ok, others)
+        return [effect for effect in effects if not isinstance(effect, g.Watch)]
+
+
+MISTAKES = [
+    ForgetsNodeDown,
+    NeverRefuses,
+    TellsNobodyOfDeaths,
+    NeverYields,
+    BothYield,
+    LosersLiveOn,
+    TellsNoWatcher,
+    TellsNewNodesNothing,
+    WaitsForTheDead,
+    KeepsGrants,
+    WatchesNobody,
+]
+
+
+def breaks_within(seeds: int, machine: type[g.Names], monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a seed of so many finds a promise broken."""
+    monkeypatch.setattr(driver, "Names", machine)
+    for seed in range(seeds):
+        sim = ClusterSimulation(seed, NAMES, start=start)
+        sim.schedule(draw_schedule(Random(seed), NAMES, 4, WINDOW))
+        try:
+            holds(sim)
+        except (AssertionError, TimeoutError):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("broken", MISTAKES)
+def test_a_mistake_in_the_machine_is_found_through_its_users(
+    broken: type[g.Names], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert breaks_within(60, broken, monkeypatch)
+
+
+def test_the_machine_itself_is_not_taken_for_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not breaks_within(30, g.Names, monkeypatch)
