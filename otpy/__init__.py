@@ -34,6 +34,7 @@ _ERRORS = (
     "NotSimulated",
     "OtpyError",
     "ProcessExit",
+    "QuorumError",
     "ReceiveTimeout",
     "RemoteError",
     "RemoteTimeout",
@@ -199,6 +200,7 @@ if TYPE_CHECKING:
     from otpy.terms.errors import NotSimulated as NotSimulated
     from otpy.terms.errors import OtpyError as OtpyError
     from otpy.terms.errors import ProcessExit as ProcessExit
+    from otpy.terms.errors import QuorumError as QuorumError
     from otpy.terms.errors import ReceiveTimeout as ReceiveTimeout
     from otpy.terms.errors import RemoteError as RemoteError
     from otpy.terms.errors import RemoteTimeout as RemoteTimeout

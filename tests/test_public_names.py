@@ -41,8 +41,8 @@ Creation Dns Done Down DynamicSupervisor Exit Exited From GenServer GenStatem Gl
 GroupJoin GroupLeave IGNORE Ignored InitResult KILL KILLED LocalDirectory NOCONNECTION NOPROC
 NORMAL NameFree NameTaken Next NoProcess NoReply Node NodeDown NodeError NodeForked NodeNameTaken
 NodeStopped NodeUp NotAName NotDistributed NotRegistered NotSendable NotSimulated Ok OtpyError
-PartitionSupervisor Pid ProcessExit ReceiveTimeout Ref RemoteError RemoteTimeout Reply Request
-Response SHUTDOWN SpawnReply StartError Static Stop Supervisor Task TaskSupervisor Timeout
+PartitionSupervisor Pid ProcessExit QuorumError ReceiveTimeout Ref RemoteError RemoteTimeout Reply
+Request Response SHUTDOWN SpawnReply StartError Static Stop Supervisor Task TaskSupervisor Timeout
 TimerCancelled TimerFired TimerRead Via WeakCookie WouldBlockLoop __version__ actor_ref agent aio
 application asgi discovery dynamic_supervisor erpc gen_server gen_statem global_ hours make_ref
 minutes node partition_supervisor pg process pykka_child registry rpc seconds self_pid start_mesh
@@ -102,9 +102,9 @@ MODULES = [
     (
         global_,
         """
-        LockId Resolver del_lock monitor_name notify_all_name random_exit_name random_notify_name
-        re_register_name register_name registered_names send set_lock start sync trans
-        unregister_name whereis_name
+        Lease LockId NO_TOKEN NoToken Resolver add_member del_lock lease members monitor_name
+        notify_all_name random_exit_name random_notify_name re_register_name register_name
+        registered_names remove_member send set_lock start sync trans unregister_name whereis_name
         """,
     ),
     (

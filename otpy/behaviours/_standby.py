@@ -27,7 +27,17 @@ FIRST_PAUSE, LAST_PAUSE = 0.01, 1.0  # seconds between tries of which none lasts
 class Standby:
     """A process that waits for its name, or does not yet know whether it must."""
 
-    __slots__ = ("_last", "_not_before", "_pause", "held", "key", "pid", "ref", "restart", "service")
+    __slots__ = (
+        "_last",
+        "_not_before",
+        "_pause",
+        "held",
+        "key",
+        "pid",
+        "ref",
+        "restart",
+        "service",
+    )
 
     def __init__(self, proc: Process, service: Any, key: Any) -> None:
         self.service = service
@@ -88,7 +98,9 @@ def service_of(proc: Process, name: Any) -> tuple[Any, Any]:
             raise NotDistributed(
                 f"{name!r} needs the cluster's names: start otpy.global_ on {proc.node.name} first"
             )
-        return service, name.name
+        if name.quorum is None:
+            return service, name.name
+        return service.leased(name.quorum), name.name
     if isinstance(name, Via):
         return name.module, name.key
     raise NotAName(f"{name!r}; expected a str, a class, Global(...) or Via(module, key)")
@@ -112,7 +124,8 @@ def _begun(loop: "BehaviourLoop", standby: Standby, won: bool) -> Any:
         return loop.run_init()
     holder = standby.holder
     if not standby.allowed:
-        loop.quit(NORMAL, ("already_started", holder))
+        nobody = getattr(standby.service, "when_nobody", None) if holder is None else None
+        loop.quit(NORMAL, nobody or ("already_started", holder))
     loop.standby = standby
     loop.mark()
     loop.tell_starter(True, loop.proc.pid)

@@ -2,17 +2,32 @@
 
 The decisions are ``machines/global_.py`` and ``machines/global_locks.py``; the process
 is ``_global_server.py``. ``start(node)`` gives a node its part; from then on
-``name=Global(...)`` works there.
+``name=Global(...)`` works there. Names with a quorum are ``lease.py``.
 """
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
 from otpy.behaviours import gen_server
 from otpy.cluster._deaths import Deaths
 from otpy.cluster._global_server import SERVER, Server, server_of
+from otpy.cluster._lease_server import SERVER as LEASE_SERVER
 from otpy.cluster.global_locks import LockId, all_nodes, del_lock, set_lock, trans
+from otpy.cluster.lease import (
+    LEASE_TIME,
+    NO_TOKEN,
+    Lease,
+    LeasedNames,
+    Leases,
+    NoToken,
+    add_member,
+    check_lease_time,
+    lease,
+    members,
+    remove_member,
+)
 from otpy.distribution.codec import encode, function_text
 from otpy.machines.global_ import (
     BUILT_IN,
@@ -27,7 +42,7 @@ from otpy.runtime import process
 from otpy.runtime._current import check_may_wait, current, current_or_none
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegistered, NotSendable
-from otpy.terms.names import At, Global
+from otpy.terms.names import At, Global, Quorum, quorum_of
 from otpy.terms.pid import Pid, Ref
 
 random_exit_name = RANDOM_EXIT
@@ -41,11 +56,22 @@ class GlobalNames:
 
     scope: Literal["node", "cluster"] = "cluster"
 
-    def __init__(self, node: Node, many_names: bool = False) -> None:
+    def __init__(
+        self,
+        node: Node,
+        many_names: bool = False,
+        lease_time: float = LEASE_TIME,
+        state_dir: Path | None = None,
+    ) -> None:
         self.node = node
+        self.leases = Leases(node, self._dead, lease_time, state_dir)
         self.names = Names(node.name, many_names=many_names)
         self.pid: Pid | None = None
         self.deaths = Deaths(lambda pid: pid in self.names.named)
+
+    def leased(self, quorum: tuple[str, ...] | int) -> LeasedNames:
+        """The same service for names with this quorum."""
+        return LeasedNames(self, self.leases, quorum)
 
     def _dead(self, pid: Pid) -> bool:
         """Whether this node knows that a process has ended."""
@@ -56,9 +82,11 @@ class GlobalNames:
     ) -> bool:
         """Register on every connected node; False when another has the name.
 
-        A holder known to be dead does not count.
+        A holder known to be dead does not count. Nor can a name that is leased be had so.
         """
         encode(name, "name")
+        if self.leases.whereis(name) is not None:
+            return False
         dead = tuple(held for held in self.names.table.get(name, ()) if self._dead(held))
         while True:
             request = ("register", Wanted(name, pid, resolver, force, dead))
@@ -75,6 +103,10 @@ class GlobalNames:
 
     def unregister_name(self, name: Any) -> None:
         """Free the name everywhere."""
+        holder = self.leases.whereis(name)
+        if holder is not None:
+            self.leases.ask(holder.node, ("unregister", name))
+            return
         gen_server.call(server_of(self.node), ("unregister", name), timeout=None)
 
     def whereis_name(self, name: Any) -> Pid | None:
@@ -82,6 +114,8 @@ class GlobalNames:
 
         Nor one of this node whose registration may still be refused.
         """
+        if self.leases.holders.table and (holder := self.leases.whereis(name)) is not None:
+            return holder
         claims = self.names.table.get(name)
         if claims is None:
             return None
@@ -104,23 +138,37 @@ class GlobalNames:
 
     def monitor_name(self, name: Any, pid: Pid, ref: Ref) -> None:
         """Send ``NameFree(ref, name, reason)`` to ``pid`` when the name is free."""
-        gen_server.cast(server_of(self.node), ("monitor", name, pid, ref))
+        leased = name in self.leases.holders.table
+        server = At(LEASE_SERVER, self.node.name) if leased else server_of(self.node)
+        gen_server.cast(server, ("monitor", name, pid, ref))
 
 
-def start(node: Node, multi_name_action: Literal["deny", "allow"] = "deny") -> None:
+def start(
+    node: Node,
+    multi_name_action: Literal["deny", "allow"] = "deny",
+    *,
+    lease_time: float = LEASE_TIME,
+    state_dir: str | Path | None = None,
+) -> None:
     """Start the global name server of a node; twice is once.
 
     ``multi_name_action="allow"`` lets one process have several names, as OTP's
-    ``global_multi_name_action`` does.
+    ``global_multi_name_action`` does. ``lease_time`` is the length in seconds of the leases of
+    names with a quorum, the same on all nodes; ``state_dir`` is where this node keeps what it has
+    granted, a directory of its own. Raises ``BadArgument``, and ``NodeError`` or ``OSError`` for a
+    ``state_dir`` that it cannot use.
     """
+    check_lease_time(lease_time)
     if multi_name_action not in ("deny", "allow"):
         raise BadArgument(f"multi_name_action={multi_name_action!r}; expected 'deny' or 'allow'")
     if "global" in node.name_services:
         return
     check_may_wait("global_.start")
-    service = GlobalNames(node, multi_name_action == "allow")
+    directory = None if state_dir is None else Path(state_dir)
+    service = GlobalNames(node, multi_name_action == "allow", float(lease_time), directory)
     here = current_or_none()
     with nullcontext() if here is not None and here.node is node else node.attached():
+        service.leases.start()
         service.pid = gen_server.start(Server, service, name=SERVER)
     node.masks["global"] = service.deaths.mask
     node.name_services["global"] = service
@@ -161,15 +209,34 @@ def _register(what: str, name: Any, pid: Any, resolve: Resolver, force: bool) ->
     return _service().register_name(key, pid, _resolver_text(resolve), force)
 
 
-def register_name(name: Any, pid: Pid, resolve: Resolver = DEFAULT) -> bool:
+def register_name(
+    name: Any, pid: Pid, resolve: Resolver = DEFAULT, *, quorum: Quorum | None = None
+) -> bool:
     """Register ``pid`` under ``name`` in the whole cluster: ``global:register_name/3``.
 
     Visible on every connected node when it returns True; False when the name, or the
     process, is taken, or the process is on a node that is not connected. ``resolve``
     decides after a netsplit; a function must stand at the top of a module. Raises
     ``NotAName``, ``BadArgument``, ``NotDistributed``.
+
+    With ``quorum``, node names or their number, True says that the process, one of this node,
+    holds the name as a lease: see ``lease``. If it loses that, it gets the exit reason
+    ``("lease_lost", name)``. False when another holds it, or none was to be had in twice
+    ``lease_time``.
     """
+    if quorum is not None:
+        return _register_leased(name, pid, resolve, quorum)
     return _register("register_name", name, pid, resolve, False)
+
+
+def _register_leased(name: Any, pid: Any, resolve: Resolver, quorum: Quorum) -> bool:
+    check_may_wait("global_.register_name")
+    if resolve != DEFAULT:
+        raise BadArgument(f"resolve={resolve!r} with a quorum; a lease has no conflicts")
+    key, members_ = _key(name), quorum_of(quorum)
+    if not isinstance(pid, Pid):
+        raise BadArgument(f"register_name({name!r}, {pid!r}): expected a Pid")
+    return _service().leased(members_).register_name(key, pid)
 
 
 def re_register_name(name: Any, pid: Pid, resolve: Resolver = DEFAULT) -> bool:
@@ -191,7 +258,8 @@ def whereis_name(name: Any) -> Pid | None:
 def registered_names() -> list[Any]:
     """The names that ``whereis_name`` finds: ``global:registered_names/0``."""
     service = _service()
-    return [name for name in list(service.names.table) if service.whereis_name(name) is not None]
+    known = dict.fromkeys([*service.names.table, *service.leases.names()])
+    return [name for name in known if service.whereis_name(name) is not None]
 
 
 def send(name: Any, message: Any) -> Pid:
@@ -221,9 +289,15 @@ def sync() -> None:
 
 
 __all__ = [
+    "NO_TOKEN",
+    "Lease",
     "LockId",
+    "NoToken",
     "Resolver",
+    "add_member",
     "del_lock",
+    "lease",
+    "members",
     "monitor_name",
     "notify_all_name",
     "random_exit_name",
@@ -231,6 +305,7 @@ __all__ = [
     "re_register_name",
     "register_name",
     "registered_names",
+    "remove_member",
     "send",
     "set_lock",
     "start",

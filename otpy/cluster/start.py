@@ -5,6 +5,7 @@ from pathlib import Path
 
 from otpy.cluster import global_
 from otpy.cluster._meeting import meet
+from otpy.cluster.lease import LEASE_TIME
 from otpy.distribution.discovery import Opens, Strategy
 from otpy.distribution.memory import Network
 from otpy.distribution.start import start_mesh
@@ -22,6 +23,8 @@ def start_node(
     port: int = 0,
     net_ticktime: float = 10.0,
     sync_nodes_timeout: float = 2.0,
+    lease_time: float = LEASE_TIME,
+    state_dir: str | Path | None = None,
     network: Network | None = None,
     refused: Iterable[str] = (),
 ) -> Node:
@@ -41,6 +44,8 @@ def start_node(
     waits for none. Nodes that start at the same instant may still miss each other. Tests that
     start a node on one side of a netsplit give as ``refused`` the nodes of the other.
 
+    ``lease_time`` and ``state_dir`` are for names with a quorum, see ``global_.start``.
+
     Raises ``NodeError`` for a bad name, and what ``start_mesh`` raises: ``AddressInUse``,
     ``NodeNameTaken``, ``WeakCookie``.
     """
@@ -58,7 +63,7 @@ def start_node(
             net_ticktime=net_ticktime,
             refused=refused,
         )
-        global_.start(node)
+        global_.start(node, lease_time=lease_time, state_dir=state_dir)
         if network is None and sync_nodes_timeout > 0:
             meet(node, mesh, sync_nodes_timeout)
     except BaseException:

@@ -134,6 +134,7 @@ class Candidate:
         self.until = OVER
         self.token = 0  # asked for now
         self.first = 0  # asked for when it won
+        self.fenced = False  # whether that one is a fencing token
         self.highest = highest  # heard of
         self.asked = OVER
         self.granted: dict[str, Granted] = {}
@@ -205,9 +206,9 @@ class Candidate:
             return "not_one"
         if self.proposal is not None or self.wish is not None:
             return "busy"
-        if not self._stands():
+        if not self.fenced:
             return "no_token"
-        self.wish = members
+        self.wish = members  # proposed now, or when a majority has answered under these members
         return self._decide()
 
     # An attempt.
@@ -215,16 +216,16 @@ class Candidate:
     def _granters(self) -> list[str]:
         return [*self.quorum.members] or [self.node, *self.peers]
 
-    def _reachable(self) -> int:
-        return sum(place == self.node or place in self.peers for place in self._granters())
+    def _reachable(self) -> list[str]:
+        places = self._granters()
+        return [place for place in places if place == self.node or place in self.peers]
 
     def _soon(self, now: float, chance: float) -> None:
         if self.state == WAITING:
-            self.backoff = FIRST_WAIT
             self.wake = min(self.wake, now + self.backoff * self.lease * chance)
 
     def _attempt(self, now: float) -> Effects:
-        if self._reachable() < self.quorum.majority:
+        if len(self._reachable()) < self.quorum.majority:
             self.wake = now + self.lease * RENEW
             return [Refusals({})]
         self.highest = self.token = self.first = max(self.highest, self.token) + 1
@@ -237,7 +238,7 @@ class Candidate:
     def _ask(self, now: float) -> Effects:
         self.asked = now
         ask = Ask(self.name, self.pid, self.token, self.quorum, self.lease, now)
-        self.places = self._granters()
+        self.places = self._reachable()
         return [Send(place, ask) for place in self.places]
 
     def _give_up(self, now: float, chance: float) -> Effects:
@@ -289,7 +290,8 @@ class Candidate:
         self.refused = {}
         self._rest()
         self.backoff = FIRST_WAIT
-        return [Won(self.token if self._stands() else None), *self._decide()]
+        self.fenced = self._stands()
+        return [Won(self.token if self.fenced else None), *self._decide()]
 
     def _refused(self, sender: str, refused: Refused, now: float, chance: float) -> Effects:
         self.highest = max(self.highest, refused.highest)

@@ -136,6 +136,10 @@ class Granter:
             case Propose():
                 return self._propose(sender, message)
 
+    def unwritten(self, record: Record) -> None:
+        """The disk did not take it: what comes next for the name is written, whatever it is."""
+        self.promises[record.name].written = None
+
     def _ask(self, sender: str, ask: Ask, now: float) -> Effects:
         promise = self.promises.get(ask.name)
         if promise is None:

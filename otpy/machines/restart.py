@@ -166,8 +166,12 @@ def admit(recent: deque[float], max_restarts: int, max_seconds: float, now: floa
 
 
 def is_demotion(reason: Any) -> bool:
-    """Whether a child ended because it lost its cluster-wide name to another."""
-    return is_tuple(reason) and len(reason) >= 3 and reason[0] == "name_conflict"
+    """Whether a child ended because it lost its cluster-wide name: to another, or as a lease."""
+    if not is_tuple(reason):
+        return False
+    return (len(reason) >= 3 and reason[0] == "name_conflict") or (
+        len(reason) == 2 and reason[0] == "lease_lost"
+    )
 
 
 def wants_restart(restart: Restart, reason: Any) -> bool:

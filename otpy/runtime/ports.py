@@ -11,10 +11,22 @@ from otpy.terms.signals import Signal
 
 
 class Clock(Protocol):
-    """Time in seconds. ``now`` never goes back; ``wall`` is since the epoch."""
+    """Time in seconds. ``now`` and ``boottime`` never go back; ``wall`` is since the epoch.
+
+    ``boottime`` goes on while the machine is suspended, ``now`` need not.
+    """
 
     def now(self) -> float: ...
     def wall(self) -> float: ...
+    def boottime(self) -> float: ...
+
+
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def _boottime() -> float:
+    # Without CLOCK_BOOTTIME that of macOS and the BSDs goes on in a suspend, and so does Windows'.
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
 class SystemClock:
@@ -22,6 +34,7 @@ class SystemClock:
 
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
+    boottime = staticmethod(_boottime)
 
 
 class Entropy(Protocol):
@@ -58,6 +71,8 @@ class NameService(Protocol):
     ``register_or_monitor(name, pid, ref)`` is ``register_name``, and if that is False
     ``monitor_name``, so that no holder's end falls between the two.
 
+    ``leased(quorum)`` is the service for names with a quorum.
+
     ``whereis_name`` gives no process of whose end this node has been told: ``Node.masks`` is
     where a service asks to be told first.
     """
@@ -70,3 +85,4 @@ class NameService(Protocol):
     def whereis_name(self, name: Any) -> Pid | None: ...
     def send(self, name: Any, message: Any) -> Pid: ...
     def monitor_name(self, name: Any, pid: Pid, ref: Ref) -> None: ...
+    def leased(self, quorum: tuple[str, ...] | int) -> "NameService": ...

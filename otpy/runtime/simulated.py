@@ -37,6 +37,10 @@ class VirtualClock:
         """Seconds since the epoch."""
         return self.time
 
+    def boottime(self) -> float:
+        """Seconds; nothing is ever suspended here."""
+        return self.time
+
 
 class _Drawn(deque[GreenProcess]):
     """A ready queue that gives any of its members but those of paused nodes."""

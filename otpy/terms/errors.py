@@ -15,6 +15,7 @@ Exception
     ├── NotRegistered         nobody has that name (also LookupError)
     ├── NameTaken             the name, or the process, already has one (also ValueError)
     │   └── AlreadyRegistered the key of a registry is taken; .pid has it
+    ├── QuorumError           the members of a lease's quorum cannot change now; .reason
     ├── NotAName              not usable as a name (also ValueError)
     ├── BadArgument           a value otpy cannot take (also ValueError)
     │   ├── BadChildSpec      a child specification is wrong
@@ -132,6 +133,18 @@ class AlreadyRegistered(NameTaken):
         super().__init__(f"the key {key!r} is registered already, by {pid!r}")
         self.key = key
         self.pid = pid
+
+
+class QuorumError(OtpyError):
+    """The members of a quorum cannot change now.
+
+    ``reason``: "not_holder", "no_members" (the quorum is a number), "no_token" (too few of the
+    members have a ``state_dir``), or "busy" with another change.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotAName(OtpyError, ValueError):

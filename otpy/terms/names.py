@@ -4,14 +4,14 @@ A class is a fine name: it is stored and sent as its text ``module:qualname``.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeGuard
 
 import msgspec
 
-from otpy.terms.errors import NotAName
-from otpy.terms.values import is_tuple
+from otpy.terms.errors import BadArgument, NotAName
+from otpy.terms.values import is_tuple, is_whole
 
 MAX_NAME = 255
 EXPECTED = "a str of 1 to 255 characters or a module-level class"
@@ -82,15 +82,45 @@ def _global_key(name: object) -> Any:
     return key
 
 
-@dataclass(frozen=True, slots=True, init=False)
+Quorum = int | list[str] | tuple[str, ...]
+
+
+def quorum_of(quorum: Any) -> tuple[str, ...] | int:
+    """A quorum as it is kept: sorted node names, or how many nodes there are.
+
+    Raises ``BadArgument``.
+    """
+    if is_whole(quorum, 1):
+        return quorum
+    if isinstance(quorum, (list, tuple)) and quorum:
+        names: list[Any] = [*quorum]
+        if all(map(is_node_name, names)) and len(set(names)) == len(names):
+            return tuple(sorted(names))
+    raise BadArgument(
+        f"quorum={quorum!r}; expected a list of different node names, or the number of nodes"
+    )
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Global:
     """``{:global, name}``: one holder in the cluster. ``name`` may also be an int, bytes or a
-    tuple of names; a class is stored as its text. Raises ``NotAName``."""
+    tuple of names; a class is stored as its text.
+
+    With ``quorum``, who registers the name holds it as a lease that a majority of these nodes has
+    granted: their names, or how many nodes the cluster has. Everybody else may leave it out: it
+    is the same name. Raises ``NotAName`` and ``BadArgument``.
+    """
 
     name: Any
+    quorum: tuple[str, ...] | int | None = field(compare=False)
 
-    def __init__(self, name: Any) -> None:
+    def __init__(self, name: Any, quorum: Quorum | None = None) -> None:
         object.__setattr__(self, "name", _global_key(name))
+        object.__setattr__(self, "quorum", None if quorum is None else quorum_of(quorum))
+
+    def __repr__(self) -> str:
+        of = "" if self.quorum is None else f", quorum={self.quorum!r}"
+        return f"Global(name={self.name!r}{of})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,14 @@ class Cluster:
         self.meshes: dict[str, Mesh] = {}
         self.bare: list[Node] = []
 
-    def start(self, names: str) -> "Cluster":
-        """Start nodes and wait until they see each other."""
+    def start(self, names: str, *, lease_time: float = 5.0, durable: bool = False) -> "Cluster":
+        """Start nodes and wait until they see each other; ``durable``: with a ``state_dir``."""
         for short in names:
             node = Node(f"{short}@127.0.0.1").start()
             self.nodes[short] = node
             self.meshes[short] = start_mesh(node, cookie=COOKIE, directory=self.directory)
-            global_.start(node)
+            state = self.directory.parent / f"state-{short}" if durable else None
+            global_.start(node, lease_time=lease_time, state_dir=state)
         self.joined()
         return self
 

@@ -184,6 +184,10 @@ class HandClock:
         """Seconds since the epoch."""
         return self.time
 
+    def boottime(self) -> float:
+        """Seconds."""
+        return self.time
+
 
 @pytest.mark.parametrize(("step", "looks"), [(0.01, 6), (10.0, 3)])
 def test_time_counts_only_as_far_as_the_watchdog_itself_gets_to_look(
