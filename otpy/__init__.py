@@ -303,6 +303,7 @@ __all__ = [
     "PartitionSupervisor",
     "Pid",
     "ProcessExit",
+    "QuorumError",
     "ReceiveTimeout",
     "Ref",
     "RemoteError",
