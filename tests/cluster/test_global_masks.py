@@ -144,8 +144,8 @@ def test_a_mask_goes_when_newer_deaths_come_and_not_before_the_table_drops_the_p
 def test_a_restarted_node_does_not_bring_its_old_pids_back() -> None:
     """Its name is back before the name server has heard that its earlier life is over."""
     sim = ClusterSimulation(3, (A, B))
-    names = [sim.nodes[name].name_services["global"].names for name in (A, B)]  # type: ignore[attr-defined]
-    sim.wait(lambda: all(one.peers for one in names))  # the name servers have met, too
+    servers = [sim.nodes[name].name_services["global"] for name in (A, B)]
+    sim.wait(lambda: all(isinstance(one, GlobalNames) and one.names.peers for one in servers))
     pid = sim.call(B, registered, "x", hears_by_monitor)
     service = sim.nodes[A].name_services["global"]
     life = sim.nodes[A].peers[B]

@@ -59,7 +59,7 @@ def test_proc_34_bad_names_and_bad_pids_are_refused(world: World) -> None:
         process.register(dead(world), "name")
     with pytest.raises(BadArgument):
         process.register("pid", "name")  # type: ignore[arg-type]
-    assert set(process.registered()) <= {"global_name_server"}
+    assert set(process.registered()) <= {"global_name_server", "global_lease_server"}
 
 
 @everywhere
