@@ -26,7 +26,8 @@ def test_what_lives_is_frozen_and_garbage_is_collected_before() -> None:
     thing, garbage_then = Thing(), weakref.ref(Thing())
     count = garbage.freeze()
     assert garbage_then() is None
-    assert count == gc.get_freeze_count() > 0
+    # What was frozen may go already, by another thread: the count only falls.
+    assert count >= gc.get_freeze_count() > 0
     assert not any(one is thing for one in gc.get_objects())
 
 
