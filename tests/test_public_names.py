@@ -33,6 +33,7 @@ from otpy import (
     timer,
 )
 from otpy.runtime import _current
+from otpy.testing import faults
 
 OTPY = """
 AddressInUse Agent AlreadyRegistered AlreadyStarted Application ApplicationError ApplicationSpec At
@@ -281,6 +282,19 @@ MODULES = [
         rpc,
         """
         BadRpc async_call block_call call cast eval_everywhere multicall nb_yield yield_
+        """,
+    ),
+    (
+        testing,
+        """
+        ClusterSimulation Disk Reports Simulation SimulationFailed assert_receive assert_received
+        capture_log catch_exit disk eventually refute_receive refute_received simulate with_log
+        """,
+    ),
+    (
+        faults,
+        """
+        Break Crash Fault KINDS OneWay Partition Pause Schedule draw_fault draw_schedule lasts
         """,
     ),
 ]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from otpy.runtime._current import HERE
+from otpy.runtime.fence import Fence
 from otpy.runtime.node import Node
 from otpy.runtime.record import Process
 from otpy.runtime.scheduler import POLL_EVERY, GreenProcess, Scheduler, Source
@@ -81,6 +82,7 @@ class SimulatedScheduler(Scheduler):
         self.clock = VirtualClock()
         super().__init__("simulated", self.clock)
         self.draw = random.Random(seed)
+        self.fence = Fence(self, seed)
         self.drawn = _Drawn(self.draw)
         self.ready = self.drawn
         self.until: Callable[[], bool] = lambda: False
@@ -141,7 +143,8 @@ class SimulatedScheduler(Scheduler):
         HERE.sched = self
         self.until = until
         try:
-            self.work()
+            with self.fence.up():
+                self.work()
         finally:
             HERE.proc, HERE.sched = before, sched
             self.free.clear()

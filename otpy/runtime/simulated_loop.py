@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, cast
 from weakref import WeakSet
 
-from otpy.runtime._current import HERE, IN_TASK, current_or_none, running_loop
+from otpy.runtime._current import HERE, IN_TASK, running_loop
 from otpy.runtime._default import keep
+from otpy.runtime.fence import refuse
 from otpy.runtime.outside import await_coroutine
 from otpy.runtime.scheduler import GreenProcess
-from otpy.terms.errors import NodeError, NotSimulated
+from otpy.terms.errors import NodeError
 
 if TYPE_CHECKING:
     from otpy.runtime.node import Node
@@ -360,16 +361,6 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
 async def _awaited(awaitable: Any) -> Any:
     return await awaitable
-
-
-def refuse(what: str) -> NoReturn:
-    """Raise ``NotSimulated``, naming what was asked for and by whom."""
-    me = current_or_none()
-    who = f", asked for by {me.pid!r}" if me is not None else ""
-    raise NotSimulated(
-        f"{what} needs the world outside{who}; a simulation has virtual time and its own "
-        "network only: put it behind a process that the test replaces"
-    )
 
 
 def _refusing(name: str) -> Callable[..., Any]:

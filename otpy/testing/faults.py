@@ -96,3 +96,18 @@ def draw_fault(draw: Random, nodes: Nodes, kind: type[Fault]) -> Fault:
 def lasts(fault: Fault) -> float:
     """The seconds until a fault is over."""
     return 0.0 if isinstance(fault, Break) else fault.seconds
+
+
+__all__ = [
+    "KINDS",
+    "Break",
+    "Crash",
+    "Fault",
+    "OneWay",
+    "Partition",
+    "Pause",
+    "Schedule",
+    "draw_fault",
+    "draw_schedule",
+    "lasts",
+]

@@ -74,6 +74,8 @@ class _Search:
             sim.schedule(faults)
             self.test(sim)
             sim.check()
+            if sim.sched.fence.refused:  # and swallowed
+                raise sim.sched.fence.refused[0]
         except Exception as error:  # noqa: BLE001 - the test's own, told by who searches
             raised = error
             sim.note(f"{type(error).__name__} {error}".partition("\n")[0][:100])

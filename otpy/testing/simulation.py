@@ -114,6 +114,10 @@ class ClusterSimulation(Simulation):
 
         Raises ``TimeoutError``.
         """
+        with self.sched.fence.up():  # once, not in every step
+            return self._wait(condition, seconds)
+
+    def _wait(self, condition: Callable[[], bool], seconds: float) -> float:
         clock = self.sched.clock
         began = clock.time
         while not condition():

@@ -325,10 +325,20 @@ def test_gs_72_format_status_may_hide_everything(run: Runner, capture_reports: R
 
 
 def test_sys_09_trace_prints_and_log_to_file_writes(
-    run: Runner, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    run: Runner,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """trace prints *DBG* lines; log_to_file writes them."""
     file = tmp_path / "events"
+    file.touch()
+    reader = file.open()  # here: a simulation opens no files
+    request.addfinalizer(reader.close)
+
+    def written() -> list[str]:
+        reader.seek(0)
+        return reader.read().splitlines()
 
     def body() -> None:
         capsys.readouterr()
@@ -345,12 +355,12 @@ def test_sys_09_trace_prints_and_log_to_file_writes(
             f"*DBG* traced ('in', ('$gen_cast', {add_one!r}))",
         ]
         assert capsys.readouterr().out.splitlines() == lines
-        assert file.read_text().splitlines() == lines
+        assert written() == lines
         sys.trace(pid, False)
         sys.log_to_file(pid, False)
         gen_server.call(pid, "y")
         assert capsys.readouterr().out == ""
-        assert file.read_text().splitlines() == lines
+        assert written() == lines
         with pytest.raises(CallExit) as ended:
             sys.log_to_file(pid, str(tmp_path / "nowhere" / "events"))
         assert ended.value.reason[0] == "open_file"
