@@ -217,8 +217,8 @@ _BEFORE: list[Replacement] = []
 def replace() -> None:
     """Put the replacements in place, and remember what was there."""
     for owner, name, value in REPLACED:
-        before: Any = vars(owner)[name]
-        _BEFORE.append((owner, name, before))
+        table: dict[str, Any] = vars(owner)  # a class gives its functions as they are
+        _BEFORE.append((owner, name, table[name]))
         setattr(owner, name, value)
 
 

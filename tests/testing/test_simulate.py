@@ -1,5 +1,6 @@
 """``simulate``: seeds that fail are found, made smaller, shown and replayed."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,8 @@ def test_the_picture_shows_nodes_sessions_faults_and_leaders() -> None:
         "    c@sim sees b@sim ",
     ):
         assert line in text, f"{line!r} is not in\n{text}"
+    ends = re.findall(r"a@sim sees \S+.* :(\d+), (\d+)\n", text)
+    assert {int(end) for begin, end in ends if int(begin) < 2000} == {2000}, "they end with it"
     for line in text.partition("```mermaid")[2].partition("```")[0].splitlines()[5:]:
         assert line.count(":") == (0 if line.startswith("    section") else 1), line
 

@@ -128,6 +128,23 @@ def test_a_paused_node_runs_nothing_and_its_clock_goes_on() -> None:
     assert sim.meshed(), "the others have not missed it"
 
 
+def test_timers_of_a_paused_node_fire_when_it_goes_on() -> None:
+    sim = cluster()
+
+    def waits() -> None:
+        process.send_after(self_pid(), "tick", 1.0)
+        process.receive(where=lambda message: message == "never")
+
+    pid = sim.call(A, lambda: process.spawn(waits))
+    sim.let_pass(0.1)
+    sim.inject(Pause(A, 5.0))
+    sim.let_pass(4.0)
+    assert list(sim.nodes[A].procs[pid].mailbox) == []
+    sim.let_faults_pass()
+    sim.let_pass(0.01)
+    assert list(sim.nodes[A].procs[pid].mailbox) == ["tick"]
+
+
 def test_a_node_paused_for_long_is_taken_for_down_and_comes_back() -> None:
     sim, heard = cluster(), list[Any]()
 
