@@ -217,8 +217,7 @@ _BEFORE: list[Replacement] = []
 def replace() -> None:
     """Put the replacements in place, and remember what was there."""
     for owner, name, value in REPLACED:
-        table: dict[str, Any] = vars(owner)  # a class gives its functions as they are
-        _BEFORE.append((owner, name, table[name]))
+        _BEFORE.append((owner, name, getattr(owner, name)))
         setattr(owner, name, value)
 
 
