@@ -20,7 +20,7 @@ class _Guard:
         self.proc = proc
 
     def __del__(self) -> None:
-        if self.proc.alive and not self.proc.node.elsewhere:
+        if not self.proc.node.elsewhere:
             self.proc.end("normal")
 
 

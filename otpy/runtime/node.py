@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import os
 import threading
 from collections import deque
@@ -42,6 +43,7 @@ from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
 from otpy.terms.signals import CastSignal, ExitSignal, Message, Signal, SpawnSignal, dead_in
 
+LOG = logging.getLogger("otpy.node")
 NO_NODE = "nonode@nohost"
 T = TypeVar("T")
 
@@ -159,6 +161,8 @@ class Node:
                 proc.thread.join(min(timeout, self.orphan_grace))
         if self._loop is not None:
             self._loop.stop(timeout)
+        if not self.simulated and not self.belongings.wait(timeout):
+            LOG.error("%s: what its processes own was not closed within %s s", self.name, timeout)
         self.pool.stop()
 
     def drain(self) -> None:
@@ -266,7 +270,9 @@ class Node:
         return proc
 
     def forget(self, proc: Process) -> None:
-        """A process died: its name and timers go before anybody hears of it."""
+        """A process died: its sockets, name and timers go before anybody hears of it."""
+        if self.belongings.table:
+            self.belongings.owner_died(proc)  # first: whoever finds the name free can bind the port
         self.procs.pop(proc.pid, None)
         if proc.name is not None:
             self.names.release(proc.name, proc.pid)
@@ -278,10 +284,7 @@ class Node:
         self.node_watchers.pop(proc.pid, None)
         if self.node_monitors.table:
             self.node_monitors.forget(proc.pid)
-        thread = isinstance(proc, ThreadProcess) and proc.actor is not None
-        if self.belongings.table:
-            self.belongings.owner_died(proc, thread)
-        if isinstance(proc, ThreadProcess) and thread:
+        if isinstance(proc, ThreadProcess) and proc.actor is not None:
             self.orphans.add(proc)
 
     def body_ended(self, proc: Process) -> None:
@@ -469,7 +472,7 @@ class Node:
             yield proc.pid
         finally:
             HERE.proc = before if not self.elsewhere else None
-            if proc.alive and not self.elsewhere:
+            if not self.elsewhere:
                 proc.end("normal")
 
     def implicit(self) -> ThreadProcess:

@@ -69,15 +69,24 @@ def start_outside(me: Process, begin: Begin[T]) -> None:
     me.reply = NO_REPLY
     me.call_tag = tag
     ref = me.pid.request(tag)
+    belongings = me.node.belongings
+    told = bool(belongings.table) and belongings.outside_begins(me.pid)
 
     def done(result: Callable[[], T]) -> None:
         try:
             value: tuple[bool, Any] = (True, result())
         except BaseException as error:  # noqa: BLE001 - handed to the process that waits
             value = (False, error)
+        if told:
+            belongings.outside_over(me.pid)
         me.submit(ReplySignal(me.pid, ref, True, value))
 
-    begin(done)
+    try:
+        begin(done)
+    except BaseException:
+        if told:
+            belongings.outside_over(me.pid)
+        raise
 
 
 def outcome_outside(me: Process, _begin: Begin[T]) -> T:

@@ -106,9 +106,18 @@ class TaskProcess(LockedProcess):
         except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
             error = raised
         reason = outcome(self, error)
-        self.task = None
-        IN_TASK.set(None)
-        self.end(reason)
+        try:
+            if self.node.belongings.table:
+                await self.node.belongings.task_over(self)
+        finally:
+            self.task = None
+            IN_TASK.set(None)
+            self.end(reason)
+
+    def end(self, reason: Any) -> None:
+        super().end(reason)
+        if self.node.belongings.table:
+            self.node.belongings.task_ended(self)
 
     async def serve_later(self, server: Server) -> None:
         """What ``serve`` is elsewhere."""

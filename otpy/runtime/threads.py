@@ -74,11 +74,19 @@ class ThreadProcess(LockedProcess):
         except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
             error = raised
         reason = outcome(self, error)
-        if self.node.belongings.table:
-            self.node.belongings.body_over(self.pid)
         HERE.proc = None
         self.end(reason)
         self.node.body_ended(self)
+
+    def end(self, reason: Any) -> None:
+        belongings = self.node.belongings
+        try:
+            if belongings.table:
+                belongings.body_over(self)
+        finally:
+            super().end(reason)
+            if belongings.table:
+                belongings.body_over(self)  # what it was given in its last instant
 
     def serve(self, server: Server) -> None:
         lock = self.lock

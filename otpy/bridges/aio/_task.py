@@ -49,6 +49,8 @@ async def process(node: Node | None = None) -> AsyncGenerator[TaskProcess, None]
     try:
         yield proc
     finally:
+        if proc.node.belongings.table:
+            await proc.node.belongings.task_over(proc)
         IN_TASK.reset(token)
         proc.end(NORMAL)
 
