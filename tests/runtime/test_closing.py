@@ -7,10 +7,12 @@ import struct
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
 from otpy import Down, Node, NoProcess, Pid, aio, process, self_pid
+from otpy.runtime.closing import Owned
 from otpy.runtime.pool import Pool
 from otpy.terms.signals import ExitSignal
 from otpy.testing import Reports, eventually
@@ -100,6 +102,15 @@ def test_a_socket_that_lingers_holds_up_no_scheduler(node: Node) -> None:
 
 
 # When, and on which thread.
+
+
+def test_a_thread_that_ends_by_itself_closes_as_itself_while_it_lives(node: Node) -> None:
+    closed_by: list[Pid] = []
+    pid, _ = process.spawn_monitor(
+        lambda: process.own(Thing(lambda: closed_by.append(self_pid()))) and None
+    )
+    process.receive(Down, timeout=5)
+    assert closed_by == [pid]
 
 
 def test_an_attached_thread_closes_what_it_owns_itself(capture_reports: Reports) -> None:
@@ -281,6 +292,41 @@ def test_what_is_given_to_a_process_as_it_ends_is_closed_or_stays(node: Node) ->
     eventually(lambda: not node.orphans and len(closed) + len(mine) == 300)
     assert sorted(closed + mine) == list(range(300))
     assert node.belongings.table == {}
+
+
+def test_what_is_given_to_a_process_that_dies_in_this_instant_stays(node: Node) -> None:
+    thing = process.own(Thing(lambda: None))
+    pid, _ = process.spawn_monitor(process.receive, int)
+    dying = node.procs[pid]
+    dying.alive = False  # where a death begins; the node has not forgotten it yet
+    with pytest.raises(NoProcess, match="stays with"):
+        process.controlling_process(thing, pid)
+    dying.alive = True
+    process.disown(thing)
+    process.send(pid, 1)
+    process.receive(Down, timeout=5)
+
+
+def test_what_a_thread_is_given_after_it_has_closed_all_is_closed_too(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    belongings = node.belongings
+    close_all = belongings.body_over
+
+    def body_over(proc: Any) -> None:
+        close_all(proc)
+        if not log:
+            log.append("all")
+            belongings.add(proc, Owned(object(), lambda: log.append("given")))
+
+    def run() -> None:
+        process.own(Thing(lambda: None))
+        monkeypatch.setattr(belongings, "body_over", body_over)
+
+    process.spawn_monitor(run)
+    process.receive(Down, timeout=5)
+    eventually(lambda: log == ["all", "given"])
 
 
 # The end of a node.

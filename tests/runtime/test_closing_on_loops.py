@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from otpy import BadArgument, Down, Node, Pid, aio, process, self_pid
+from otpy import BadArgument, Down, GenServer, Node, Ok, Pid, aio, process, self_pid
 from otpy.testing import Reports, Simulation, eventually
 from tests.runtime.things import Thing, killed, waiting
 
@@ -84,6 +84,30 @@ def test_a_task_that_is_a_process_for_a_block_closes_at_its_end(node: Node) -> N
         return list(log)
 
     assert asyncio.run_coroutine_threadsafe(main(), node.loop).result(5) == ["closed"]
+
+
+def test_a_task_that_became_a_process_until_it_ends_closes_then(node: Node) -> None:
+    """As one does that starts a linked server."""
+    log: list[str] = []
+    done = threading.Event()
+
+    async def goodbye() -> None:
+        await asyncio.sleep(0)
+        log.append("closed")
+        done.set()
+
+    async def main() -> None:
+        await aio.start_link(Idle, None)
+        process.own(object(), goodbye)
+
+    asyncio.run_coroutine_threadsafe(main(), node.loop).result(5)
+    assert done.wait(5)
+    assert log == ["closed"]
+
+
+class Idle(GenServer[None]):
+    def init(self, arg: None) -> Ok[None]:
+        return Ok(None)
 
 
 def test_only_an_async_process_may_close_with_a_coroutine(
