@@ -20,7 +20,7 @@ def beside(work: Callable[[], object], body: Callable[[], None]) -> None:
     Simulation(seed=1).run(run)
 
 
-def test_the_work_is_done_every_hour() -> None:
+def test_the_work_is_done_every_minute() -> None:
     done: list[str] = []
 
     def body() -> None:

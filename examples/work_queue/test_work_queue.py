@@ -14,7 +14,7 @@ from examples.work_queue.work_queue import (
     drain,
     submit,
 )
-from otpy import Crash, process, supervisor
+from otpy import Crash, Pid, process, self_pid, supervisor
 from otpy.testing import Simulation
 
 
@@ -120,6 +120,76 @@ def test_a_job_that_ends_two_workers_has_failed() -> None:
         assert results(1) == {after: "after"}
 
     beside(Options(limit=2, workers=1), body)
+
+
+def test_a_job_whose_worker_is_killed_is_done_by_another() -> None:
+    def body() -> None:
+        tries: list[Pid] = []
+
+        def work() -> str:
+            tries.append(self_pid())
+            process.sleep(10)
+            return "done"
+
+        job = submit(work)
+        process.sleep(1)
+        process.exit(tries[0], "kill")
+        assert results(1) == {job: "done"}
+        assert len(set(tries)) == 2
+        submit(taking(10)), submit(taking(10))
+        before = process.monotonic_time()
+        drain()
+        assert process.monotonic_time() - before == pytest.approx(10, abs=0.1)  # two work again
+
+    beside(Options(limit=2, workers=2), body)
+
+
+def test_no_job_is_given_to_a_worker_that_was_killed_while_it_had_nothing_to_do() -> None:
+    def body() -> None:
+        first = submit(self_pid)
+        [worker] = results(1).values()
+        assert isinstance(worker, Pid)
+        process.sleep(1)
+        process.exit(worker, "kill")
+        process.sleep(1)
+        job = submit(lambda: "done")
+        assert (first, results(1)) == (1, {job: "done"})
+
+    beside(Options(limit=2, workers=1), body)
+
+
+def test_a_job_that_ends_with_its_workers_killed_tells_so() -> None:
+    def body() -> None:
+        tries: list[Pid] = []
+
+        def work() -> None:
+            tries.append(self_pid())
+            process.sleep(10)
+
+        job = submit(work)
+        for number in (1, 2):
+            process.sleep(1)
+            assert len(tries) == number
+            process.exit(tries[-1], "kill")
+        assert process.receive(Failed, timeout=60) == Failed(job, "killed")
+
+    beside(Options(limit=2, workers=1), body)
+
+
+def test_a_producer_that_ends_in_line_holds_up_nobody_behind_it() -> None:
+    def body() -> None:
+        first, second = submit(taking(10, "a")), submit(taking(10, "b"))
+        dead = process.spawn(lambda: submit(taking(10)))
+        process.sleep(1)
+        me = self_pid()
+        process.spawn(lambda: process.send(me, ("in line", submit(taking(10)))))
+        process.sleep(1)
+        process.exit(dead, "kill")
+        process.sleep(9)  # the first job is over, and made room
+        assert process.receive(tuple, timeout=0) == ("in line", second + 1)
+        assert results(2) == {first: "a", second: "b"}
+
+    beside(Options(limit=1, workers=1), body)
 
 
 def test_a_producer_that_ends_while_it_waits_leaves_no_job() -> None:

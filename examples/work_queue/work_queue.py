@@ -1,7 +1,8 @@
 """A queue of work with back-pressure: who submits to a full queue waits until there is room.
 
-Workers pull. One that crashes gives its job back, once: a job that ends two workers has
-failed. Who submitted a job gets ``Finished`` or ``Failed`` as a message.
+Workers pull. One that crashes or is killed gives its job back, once: a job that ends two workers
+has failed. So a job may be begun twice, and should not mind. Who submitted it gets ``Finished`` or
+``Failed`` as a message. The queue lives in memory: if it crashes, what it had is lost.
 """
 
 from collections import deque
