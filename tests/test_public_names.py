@@ -285,13 +285,6 @@ MODULES = [
         """,
     ),
     (
-        testing,
-        """
-        ClusterSimulation Disk Reports Simulation SimulationFailed assert_receive assert_received
-        capture_log catch_exit disk eventually refute_receive refute_received simulate with_log
-        """,
-    ),
-    (
         faults,
         """
         Break Crash Fault KINDS OneWay Partition Pause Schedule draw_fault draw_schedule lasts

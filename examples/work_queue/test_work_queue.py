@@ -136,7 +136,8 @@ def test_a_job_whose_worker_is_killed_is_done_by_another() -> None:
         process.exit(tries[0], "kill")
         assert results(1) == {job: "done"}
         assert len(set(tries)) == 2
-        submit(taking(10)), submit(taking(10))
+        submit(taking(10))
+        submit(taking(10))
         before = process.monotonic_time()
         drain()
         assert process.monotonic_time() - before == pytest.approx(10, abs=0.1)  # two work again
