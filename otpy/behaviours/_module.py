@@ -74,6 +74,13 @@ class CallbackModule(ChildClass):
         """The names of the callbacks that may be coroutine functions."""
         raise NotImplementedError
 
+    def succeeded_by(self, module: type[Any]) -> "CallbackModule":
+        """The object of a class that takes over, before there is a state to take over.
+
+        Raises ``CodeChangeRefused``.
+        """
+        raise CodeChangeRefused(("not_supported", type(self).__qualname__))
+
     def changed_to(
         self, module: type[Any], old_vsn: Any, state: Any, extra: Any
     ) -> "tuple[CallbackModule, Any]":

@@ -64,6 +64,8 @@ class StatemLoop(BehaviourLoop):
             engine.change_module(type_of(module))
             if before not in engine.modules:
                 del self.instances[before]
+            kept = self.instances.get(type_of(module))  # of one that was to be come back to
+            vars(module).update({**vars(kept), **vars(module)} if kept is not None else {})
         super().run(module)
         self.instances[type_of(module)] = module
 

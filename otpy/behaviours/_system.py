@@ -97,6 +97,9 @@ def _change_code(
     loop: "BehaviourLoop", module: type[Any], old_vsn: Any, extra: Any
 ) -> tuple[bool, Any]:
     try:
+        if loop.standby is not None:  # ``init`` has made no state yet
+            loop.run(loop.module.succeeded_by(module))
+            return True, None
         changed, state = loop.module.changed_to(module, old_vsn, loop.get_state(), extra)
     except CodeChangeRefused as refused:
         return False, refused.reason

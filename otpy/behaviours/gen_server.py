@@ -116,11 +116,16 @@ class GenServer(CallbackModule, Generic[S]):
         """
         return status
 
+    def succeeded_by(self, module: type[Any]) -> "GenServer[Any]":
+        """The object of the class that takes over. Raises ``CodeChangeRefused``."""
+        new: GenServer[Any] = successor(self, module, GenServer)
+        return new
+
     def changed_to(
         self, module: type[Any], old_vsn: Any, state: S, extra: Any
     ) -> "tuple[GenServer[Any], Any]":
         """What ``sys.change_code`` makes of it; for behaviours whose class is not the user's."""
-        new: GenServer[Any] = successor(self, module, GenServer)
+        new = self.succeeded_by(module)
         result: Any = new.code_change(old_vsn, state, extra)
         accepted: Any = result
         if isinstance(result, Ok):

@@ -168,14 +168,19 @@ class GenStatem(CallbackModule, Generic[S, D]):
         """
         return Ok(state, data)
 
-    def changed_to(
-        self, module: type[Any], old_vsn: Any, state: tuple[S, D], extra: Any
-    ) -> "tuple[GenStatem[Any, Any], tuple[Any, Any]]":
-        """What ``sys.change_code`` makes of it: the new callbacks; state and data."""
+    def succeeded_by(self, module: type[Any]) -> "GenStatem[Any, Any]":
+        """The object of the class that takes over. Raises ``CodeChangeRefused``."""
         new: GenStatem[Any, Any] = successor(self, module, GenStatem)
         if new.callback_mode is None:
             why = f"class {module.__qualname__} has no callback_mode"
             raise CodeChangeRefused(("bad_module", why))
+        return new
+
+    def changed_to(
+        self, module: type[Any], old_vsn: Any, state: tuple[S, D], extra: Any
+    ) -> "tuple[GenStatem[Any, Any], tuple[Any, Any]]":
+        """What ``sys.change_code`` makes of it: the new callbacks; state and data."""
+        new = self.succeeded_by(module)
         result: Any = new.code_change(old_vsn, *state, extra)
         accepted: Any = result
         if isinstance(result, Ok) and accepted.actions == ():

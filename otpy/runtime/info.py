@@ -7,7 +7,7 @@ from otpy.runtime._current import HERE, current, may_wait
 from otpy.runtime.arguments import checked_pid
 from otpy.runtime.outside import outside
 from otpy.runtime.record import Process
-from otpy.runtime.reports import initial_call
+from otpy.runtime.reports import initial_call, unhandled
 from otpy.runtime.scheduler import GreenProcess
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
@@ -26,15 +26,10 @@ def list_() -> list[Pid]:
     return list(current().node.procs)
 
 
-def _messages(proc: Process) -> list[Any]:
-    """What it has not handled yet; in OTP a suspended behaviour leaves that in its mailbox."""
-    return [*(getattr(proc.server, "held", None) or ()), *proc.mailbox]
-
-
 INFO: dict[str, Callable[[Process], Any]] = {
     "registered_name": lambda proc: proc.name,
-    "messages": _messages,
-    "message_queue_len": lambda proc: len(_messages(proc)),
+    "messages": unhandled,
+    "message_queue_len": lambda proc: len(unhandled(proc)),
     "links": lambda proc: list(proc.links or ()),
     "monitors": lambda proc: [held.target for held in (proc.monitors or {}).values()],
     "monitored_by": lambda proc: [holder for holder, _ in (proc.monitored_by or {}).values()],

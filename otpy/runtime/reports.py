@@ -39,6 +39,11 @@ def shown_reason(reason: Any) -> str:
     return str(reason) if isinstance(reason, Crash) else f"(stop) {reason!r}"
 
 
+def unhandled(proc: "Process") -> list[Any]:
+    """What it has not handled yet; in OTP a suspended behaviour leaves that in its mailbox."""
+    return [*(getattr(proc.server, "held", None) or ()), *proc.mailbox]
+
+
 def facts(proc: "Process") -> dict[str, Any]:
     """What OTP's crash reports tell of the process itself; asked by the process."""
     with proc.owned:
@@ -47,8 +52,8 @@ def facts(proc: "Process") -> dict[str, Any]:
             "registered_name": proc.name,
             "initial_call": initial_call(proc),
             "ancestors": proc.ancestors,
-            "message_queue_len": len(proc.mailbox),
-            "messages": list(proc.mailbox),
+            "message_queue_len": len(unhandled(proc)),
+            "messages": unhandled(proc),
             "links": list(proc.links or ()),
             "dictionary": dict(proc.dictionary or {}),
             "trap_exit": proc.trap_exit,
@@ -78,7 +83,7 @@ def neighbours(proc: "Process") -> list[dict[str, Any]]:
                 "registered_name": other.name,
                 "initial_call": initial_call(other),
                 "ancestors": other.ancestors,
-                "message_queue_len": len(other.mailbox),
+                "message_queue_len": len(unhandled(other)),
                 "links": links,
                 "trap_exit": False,
                 "status": "waiting" if other.waiting else "running",

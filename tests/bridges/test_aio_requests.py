@@ -140,6 +140,27 @@ def test_an_async_process_becomes_a_machine(node: Node, module: Any) -> None:
         asyncio.run(body())
 
 
+class HandsOver(Light):
+    """Goes on as a class of coroutines."""
+
+    def handle_event(self, event_type: Any, content: Any, state: str, data: Any, /) -> Any:
+        if content == "hand over":
+            change = gen_statem.ChangeCallbackModule(AsyncLight)
+            return gen_statem.NextState("green", data, change)
+        return super().handle_event(event_type, content, state, data)
+
+
+def test_an_async_process_that_became_a_machine_goes_on_as_one_of_coroutines(node: Node) -> None:
+    async def body() -> None:
+        await aio.gen_statem.enter_loop(HandsOver, "red", ())
+
+    pid = process.spawn(body)
+    gen_statem.cast(pid, "hand over")
+    assert gen_statem.call(pid, "x", 5) == ("green", ("enter red", "enter green"))
+    assert sys.get_status(pid)["module"] is AsyncLight
+    gen_statem.stop(pid)
+
+
 def test_a_task_waits_for_responses_of_a_machine(node: Node) -> None:
     pid = gen_statem.start(Light, ())
 

@@ -23,6 +23,7 @@ from otpy import (
     process,
     self_pid,
     supervisor,
+    sys,
 )
 from otpy.behaviours.supervisor import ChildInfo
 from otpy.testing import eventually
@@ -333,6 +334,32 @@ def test_a_standby_that_is_shut_down_does_not_run_terminate() -> None:
     it.sim.wait(lambda: not it.sim.nodes[B].name_services["global"].names.watchers)  # type: ignore[attr-defined]
     it.sim.call(B, supervisor.restart_child, "sup", "w")
     assert it.row(B).standby == it.leader()
+
+
+class Changed(Worker, green=True):
+    """What a Worker becomes."""
+
+    def code_change(self, old_vsn: Any, state: Any, extra: Any) -> Any:
+        raise AssertionError(f"there is no state to change, not {state!r}")
+
+
+def test_the_code_of_a_standby_is_changed_before_it_has_a_state() -> None:
+    it = Simulated(3)
+    waiting = it.row(B).pid
+
+    def change() -> None:
+        sys.suspend(waiting)
+        with pytest.raises(CallExit, match="bad_module"):
+            sys.change_code(waiting, int, None, None)
+        sys.change_code(waiting, Changed, None, None)
+        sys.resume(waiting)
+
+    it.sim.call(B, change)
+    assert it.logs[B] == []
+    it.sim.kill(A)
+    it.sim.kill(C)
+    it.sim.wait(lambda: it.logs[B] == [("init", waiting)])
+    assert it.sim.call(B, sys.get_status, waiting)["module"] is Changed
 
 
 # Every kind of process, on real nodes.

@@ -189,3 +189,33 @@ def test_statem_29_what_the_object_keeps_goes_over(run: Runner) -> None:
         gen_statem.stop(pid)
 
     run(body)
+
+
+def test_statem_29_a_class_that_waits_in_the_stack_keeps_its_attributes(run: Runner) -> None:
+    """code_change to a class that is to be come back to: it has both objects' attributes."""
+
+    class Below(kind(run)):  # type: ignore[misc]  # of the kind under test
+        def handle_event(self, event_type: EventType, content: Any, state: Any, data: Any) -> Any:
+            assert isinstance(event_type, Call)
+            said = Reply(event_type.from_, dict(vars(self)))
+            match content:
+                case "push":
+                    return KeepStateAndData([said, PushCallbackModule(Above)])
+                case (name, value):
+                    setattr(self, name, value)
+                case _:
+                    pass
+            return KeepStateAndData(said)
+
+    class Above(Below):
+        pass
+
+    def body() -> None:
+        pid = gen_statem.start(Below, 0)
+        for content in (("x", 1), ("y", 1), "push", ("y", 2), ("z", 2)):
+            gen_statem.call(pid, content, 5)
+        change(pid, Below)
+        assert gen_statem.call(pid, "all", 5) == {"x": 1, "y": 2, "z": 2}
+        gen_statem.stop(pid)
+
+    run(body)

@@ -19,6 +19,7 @@ from otpy import (
     process,
     self_pid,
     supervisor,
+    sys,
 )
 from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner
@@ -219,6 +220,30 @@ def test_plib_08_a_servers_report_has_them_too(run: Runner, capture_reports: Rep
         assert [report[key] for key in ("messages", "links", "neighbours")] == [[], [], []]
         assert (report["dictionary"], report["trap_exit"]) == ({}, False)
         assert report["status"] == "running"
+
+    run(body)
+
+
+def test_plib_08_what_a_suspended_server_has_not_handled_is_counted(
+    run: Runner, capture_reports: Reports
+) -> None:
+    """messages: in OTP a suspended server leaves them in its mailbox, so they are its messages."""
+
+    def crash(server: Pid) -> None:
+        process.link(server)
+        raise KeyError("oops")
+
+    def body() -> None:
+        capture_reports.records.clear()
+        server, ref = gen_server.start_monitor(kind(run), 0)
+        sys.suspend(server)
+        process.send(server, "unread")
+        sys.get_state(server)  # it has that by now
+        process.spawn(crash, server, green=run.green)
+        assert process.receive(Down, timeout=5).ref == ref
+        (report,) = [r for r in capture_reports.reports if r["label"] == "process_crash"]
+        (neighbour,) = report["neighbours"]
+        assert (neighbour["pid"], neighbour["message_queue_len"]) == (server, 1)
 
     run(body)
 

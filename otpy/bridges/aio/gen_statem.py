@@ -94,6 +94,7 @@ async def enter_loop(
     me = _servers.enters()
     gen_statem.check_module(module)
     loop = entered(me, StatemLoop, module, name)
+    loop.is_async = True  # the class may hand over to one with coroutines
     again = loop.enter(Ok(state, data, actions))
     if again is not None:
         await again
