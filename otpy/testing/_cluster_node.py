@@ -53,8 +53,8 @@ def main(sock: socket.socket, plan: dict[str, Any]) -> None:
             plan["name"],
             cookie=plan["cookie"],
             directory=plan["directory"],
-            net_ticktime=plan["net_ticktime"],
             refused=plan["refused"],
+            **plan["options"],
         )
     except BaseException as error:
         channel.send(0, "failed", encode(Crash.of(error)))

@@ -11,6 +11,7 @@ the far side of a netsplit, or what a node sees that is cut off from all others,
 | ``stop``                 | ``peer:stop``                                      |
 """
 
+import inspect
 import os
 import secrets
 import sys
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import Any, Literal, TypeVar, overload
 
 from otpy.behaviours._remote import LOST, Outcome, value_of
+from otpy.cluster.start import start_node
 from otpy.distribution.codec import encode
 from otpy.runtime.arguments import check_timeout
 from otpy.terms.errors import BadArgument
@@ -40,6 +42,10 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LOOPBACK = "127.0.0.1"
 WAIT = 10.0  # seconds, for one call
 PATIENCE = 20.0  # seconds until the nodes must see what they should
+# Those of ``start_node`` that the cluster does not give itself, and that can be sent.
+OPTIONS = frozenset(inspect.signature(start_node).parameters) - {
+    *("name", "cookie", "directory", "discovery", "host", "network", "port", "refused"),
+}
 SHOWN = 200  # lines of a node's log that a failed test shows
 
 
@@ -59,7 +65,9 @@ class Cluster:
     sides know at once. With "netns" each node has a network namespace of its own, its packets are
     lost without a word, and the nodes find out by ``net_ticktime`` (seconds); this needs root and
     iproute2. ``modules`` are loaded by every node from the start: those of the messages that
-    nodes send each other. ``folder`` keeps the logs; without it they are gone in the end.
+    nodes send each other. ``folder`` keeps the logs; without it they are gone in the end. Other
+    options are those of ``start_node``, the same for each node, such as ``lease_time=1.0``; in a
+    ``state_dir`` each node has a directory, which it keeps over ``kill`` and ``restart``.
 
     Raises ``BadArgument``.
     """
@@ -73,14 +81,19 @@ class Cluster:
         modules: Iterable[ModuleType | str] = (),
         folder: str | Path | None = None,
         forks: ForkServer | None = None,
+        **options: Any,
     ) -> None:
         if not is_whole(nodes, 1) or nodes > MOST:
             raise BadArgument(f"Cluster({nodes!r}): expected a number of nodes from 1 to {MOST}")
         if network not in ("mesh", "netns"):
             raise BadArgument(f"network={network!r}; expected 'mesh' or 'netns'")
+        for option in options.keys() - OPTIONS:
+            known = ", ".join(sorted(OPTIONS))
+            raise BadArgument(f"Cluster(..., {option}=...): expected one of the options {known}")
         self.network = network
         self.net_ticktime = net_ticktime
         self.cookie = secrets.token_hex(32)
+        self._options = options
         self._modules = [named_module(module) for module in modules]
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._folder = None if folder is None else Path(folder)
@@ -428,7 +441,7 @@ class Cluster:
             "name": name,
             "cookie": self.cookie,
             "directory": str(self.directory),
-            "net_ticktime": self.net_ticktime,
+            "options": {"net_ticktime": self.net_ticktime, **self._node_options(name)},
             "refused": self._refused(name) if self._namespaces is None else [],
             "modules": self._modules,
             "unshare": self._namespaces is not None,
@@ -437,6 +450,12 @@ class Cluster:
             "environment": dict(os.environb),
             "path": sys.path,
         }
+
+    def _node_options(self, name: str) -> dict[str, Any]:
+        options = dict(self._options)
+        if options.get("state_dir") is not None:
+            options["state_dir"] = str(Path(options["state_dir"]) / name)
+        return options
 
 
 def _short(number: int) -> str:

@@ -56,3 +56,12 @@ def test_the_architecture_names_every_file() -> None:
     named = set(re.findall(r"`(?:\w+/)*(\w+\.py)`", page))
     there = {file.name for file in (ROOT / "otpy").rglob("*.py")} - {"__init__.py"}
     assert named == there | {"__init__.py"}
+
+
+def test_each_row_of_what_a_split_does_is_shown_by_a_test() -> None:
+    page = (ROOT / "docs" / "elections.md").read_text()
+    table = page.partition("| way |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (.+?) \|", table, re.MULTILINE)
+    tests = (ROOT / "tests" / "chaos" / "test_splits.py").read_text()
+    shown = re.findall(r'"""(.+?): ', tests.partition('"""\n')[2])
+    assert set(shown) == set(rows)
