@@ -1,0 +1,1 @@
+"""Numbers that are never given twice: a lease, and a store that refuses who comes late."""
