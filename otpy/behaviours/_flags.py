@@ -1,16 +1,17 @@
 """A supervisor's children and flags, checked: what ``supervisor.init`` returns."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.results import Ignore, Stop
+from otpy.machines.restart import AutoShutdown, Strategy
 from otpy.terms.errors import BadChildSpec, BadFlags
 from otpy.terms.values import is_whole
 
 F = TypeVar("F")
-STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
-AUTO = ("never", "any_significant", "all_significant")
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+AUTO: tuple[str, ...] = get_args(AutoShutdown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +19,19 @@ class Flags:
     """What ``supervisor.init`` returns: the children and how to keep them."""
 
     children: tuple[ChildSpec, ...]
-    strategy: str
+    strategy: Strategy
     max_restarts: int
     max_seconds: float
-    auto_shutdown: str
+    auto_shutdown: AutoShutdown
 
 
 def init(
     children: list[Any] | tuple[Any, ...],
     *,
-    strategy: str | None = None,
+    strategy: Strategy | None = None,
     max_restarts: int = 3,
     max_seconds: float = 5.0,
-    auto_shutdown: str = "never",
+    auto_shutdown: AutoShutdown = "never",
 ) -> Flags:
     """Checked flags and children, for ``Supervisor.init`` to return.
 

@@ -2,14 +2,24 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from otpy.behaviours._code_change import CodeChangeRefused
 from otpy.behaviours.child_spec import of_class
+from otpy.machines.restart import Restart
 from otpy.terms.errors import BadArgument
 from otpy.terms.pid import Pid
 
 OPTIONS = ("green", "restart", "shutdown", "significant", "id")
+
+
+class ChildOptions(TypedDict, total=False):
+    """What a class may say of itself as a child; see ``ChildSpec``."""
+
+    restart: Restart
+    shutdown: float | Literal["brutal_kill", "infinity"] | None
+    significant: bool
+    id: Any
 
 
 class ChildClass:
@@ -18,7 +28,7 @@ class ChildClass:
     child_options: ClassVar[dict[str, Any]] = {}
     own_options: ClassVar[tuple[str, ...]] = ()  # that the behaviour adds, for the error's text
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: Unpack[ChildOptions]) -> None:
         super().__init_subclass__()
         unknown = sorted(set(options) - {*OPTIONS})
         if unknown:
@@ -45,7 +55,9 @@ class FunctionClass(ChildClass):
 
     green: ClassVar[bool] = False
 
-    def __init_subclass__(cls, *, green: bool | None = None, **options: Any) -> None:
+    def __init_subclass__(
+        cls, *, green: bool | None = None, **options: Unpack[ChildOptions]
+    ) -> None:
         super().__init_subclass__(**options)
         if green is not None:
             cls.green = green
@@ -58,7 +70,7 @@ class CallbackModule(ChildClass):
     is_async: ClassVar[bool] = False
 
     def __init_subclass__(
-        cls, *, green: bool | None = None, kernel: bool = False, **options: Any
+        cls, *, green: bool | None = None, kernel: bool = False, **options: Unpack[ChildOptions]
     ) -> None:
         super().__init_subclass__(**options)
         cls.is_async = any(inspect.iscoroutinefunction(getattr(cls, x)) for x in cls.callbacks())
@@ -95,3 +107,11 @@ class CallbackModule(ChildClass):
         """What reports and ``process.info`` name as the beginning: the class's ``init``."""
         cls = self.callback_class()
         return f"{cls.__module__}.{cls.__qualname__}.init"
+
+
+class SupervisorClass(CallbackModule):
+    """A class of supervisors: it has ``init``, which a process of otpy's own calls."""
+
+    @classmethod
+    def callbacks(cls) -> Iterable[str]:
+        return ()

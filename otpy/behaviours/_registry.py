@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from otpy.behaviours import gen_server, supervisor
 from otpy.behaviours.child_spec import ChildSpec
@@ -11,6 +11,7 @@ from otpy.behaviours.results import Ok
 from otpy.behaviours.supervisor import Supervisor
 from otpy.machines.patterns import exact
 from otpy.machines.registry import DuplicateEntries, Entries, UniqueEntries, share
+from otpy.machines.restart import Strategy
 from otpy.runtime import process
 from otpy.runtime._current import HERE, current
 from otpy.runtime.node import Node
@@ -112,7 +113,7 @@ class Registry(Supervisor):
             for index, name in enumerate(keeper_names(table.name, arg["partitions"]))
         ]
         # The dict of a unique registry has entries of all partitions' processes.
-        strategy = "one_for_all" if table.kind == "unique" else "one_for_one"
+        strategy: Strategy = "one_for_all" if table.kind == "unique" else "one_for_one"
         return supervisor.init(children, strategy=strategy)
 
     @classmethod
@@ -142,6 +143,9 @@ def _pairs(meta: object) -> list[tuple[Any, Any]]:
         if all(is_tuple(pair) and len(pair) == 2 for pair in given):
             return list(given)
     raise BadArgument(f"expected meta= to be a dict or a list of pairs, got: {meta!r}")
+
+
+Keys = Literal["unique", "duplicate"]
 
 
 def options(

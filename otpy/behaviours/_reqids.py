@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from otpy.runtime import awaiting
 from otpy.runtime.process import scan
 from otpy.runtime.record import Process
 from otpy.terms.errors import BadArgument
-from otpy.terms.pid import Ref
+from otpy.terms.pid import Pid, Ref
 
 R = TypeVar("R")
 
@@ -17,6 +18,14 @@ class Request(Generic[R]):
     """Base of typed requests: ``class Get(Request[int])`` makes ``call(pid, Get())`` an int."""
 
     __slots__ = ()
+
+
+# What a call may send without saying what it is answered with. Any other class of messages
+# derives from Request: so a checker finds a message of casts that is called.
+Untyped = (
+    str | bytes | float | tuple[Any, ...] | list[Any] | dict[Any, Any] | frozenset[Any] | Enum
+    | Pid | Ref | type | Callable[..., Any] | None
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

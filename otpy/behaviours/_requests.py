@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Literal, TypeVar, cast, overload
 
-from otpy.behaviours._reqids import Asked, Request, RequestId, RequestIds, checked
+from otpy.behaviours._reqids import Asked, Request, RequestId, RequestIds, Untyped, checked
 from otpy.behaviours.results import UNSET
 from otpy.runtime._current import current, waiter
 from otpy.runtime.awaiting import Within, await_answer, deadline_of
@@ -28,9 +28,11 @@ KINDS = (Response,)
 @overload
 def send_request(server: Dest, request: Request[R]) -> RequestId[R]: ...
 @overload
-def send_request(server: Dest, request: Any) -> RequestId[Any]: ...
+def send_request(server: Dest, request: Untyped) -> RequestId[Any]: ...
 @overload
-def send_request(server: Dest, request: Any, label: Any, reqids: RequestIds) -> RequestIds: ...
+def send_request(
+    server: Dest, request: Request[Any] | Untyped, label: Any, reqids: RequestIds
+) -> RequestIds: ...
 def send_request(server: Dest, request: Any, label: Any = UNSET, reqids: Any = UNSET) -> Any:
     """Call without waiting: ``gen_server:send_request/2,4``.
 

@@ -50,9 +50,9 @@ def _apply(flags: Flags, state: Restarts) -> None:
 
     A child that is not among them any more stays, after the others.
     """
-    state.strategy = flags.strategy  # type: ignore[assignment]  # checked in supervisor.init
+    state.strategy = flags.strategy
     state.max_restarts, state.max_seconds = flags.max_restarts, flags.max_seconds
-    state.auto_shutdown = flags.auto_shutdown  # type: ignore[assignment]  # checked there too
+    state.auto_shutdown = flags.auto_shutdown
     before = state.children
     state.children = {}
     for spec in flags.children:

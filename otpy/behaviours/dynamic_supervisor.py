@@ -8,7 +8,7 @@ nothing to it: many may have the same, and each is known by its pid. The decisio
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from otpy.behaviours import gen_server
 from otpy.behaviours._child_report import LOG, report
@@ -23,11 +23,12 @@ from otpy.behaviours._children import (
     started,
 )
 from otpy.behaviours._flags import check_intensity, flags_of, wrong_flag
+from otpy.behaviours._module import SupervisorClass
 from otpy.behaviours._stop_children import stop_children
 from otpy.behaviours.child_spec import ChildSpec, keywords, of_class
 from otpy.behaviours.child_spec import child_spec as checked
 from otpy.behaviours.gen_server import GenServer
-from otpy.behaviours.results import Ok, Reply, Stop
+from otpy.behaviours.results import Ignore, Ok, Reply, Stop
 from otpy.machines.dynamic import Dynamic, Step
 from otpy.machines.restart import Child, Shutdown, StartChild
 from otpy.runtime import process
@@ -47,7 +48,7 @@ ID = "undefined"  # of every child, in rows and reports, as in Elixir
 class Flags:
     """What ``dynamic_supervisor.init`` returns: how children are kept."""
 
-    strategy: str
+    strategy: Literal["one_for_one"]
     max_restarts: int
     max_seconds: float
     max_children: int | None
@@ -56,7 +57,7 @@ class Flags:
 
 def init(
     *,
-    strategy: str = "one_for_one",
+    strategy: Literal["one_for_one"] = "one_for_one",
     max_restarts: int = 3,
     max_seconds: float = 5.0,
     max_children: int | None = None,
@@ -81,13 +82,14 @@ def init(
     return Flags(strategy, max_restarts, max_seconds, max_children, tuple(extra_arguments))
 
 
-class DynamicSupervisor(GenServer[Dynamic], kernel=True):
+class DynamicSupervisor(SupervisorClass, kernel=True):
     """As a child: ``(DynamicSupervisor, {"name": "jobs", "max_children": 10})``.
 
     Module-based, a subclass: its ``init(arg)`` returns ``dynamic_supervisor.init(...)``.
     """
 
-    def init(self, arg: Any, /) -> Any:
+    def init(self, arg: Any, /) -> Flags | Ignore:
+        """What the supervisor is: ``dynamic_supervisor.init(...)``, or ``IGNORE``."""
         raise NotImplementedError(f"{type(self).__name__} has no init")
 
     @classmethod
@@ -236,7 +238,7 @@ def start_link(
     arg: Any = None,
     *,
     name: str | type | Global | Via | None = None,
-    strategy: str = "one_for_one",
+    strategy: Literal["one_for_one"] = "one_for_one",
     max_restarts: int = 3,
     max_seconds: float = 5.0,
     max_children: int | None = None,

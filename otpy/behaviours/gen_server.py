@@ -5,8 +5,7 @@ gets no reply raises ``CallExit`` where Elixir exits.
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from enum import Enum
+from collections.abc import Awaitable, Iterable
 from typing import Any, Generic, TypeVar, overload
 
 from otpy.behaviours._code_change import CodeChangeRefused, successor
@@ -17,6 +16,7 @@ from otpy.behaviours._reqids import (
     Request,
     RequestId,
     RequestIds,
+    Untyped,
     reqids_add,
     reqids_new,
     reqids_size,
@@ -54,14 +54,6 @@ LOG = logging.getLogger("otpy.gen_server")
 CALLBACKS = ("init", "handle_call", "handle_cast", "handle_info", "handle_continue")
 
 
-# What a call may send without saying what it is answered with. Any other class of messages
-# derives from Request: so a checker finds a message of casts that is called.
-Untyped = (
-    str | bytes | float | tuple[Any, ...] | list[Any] | dict[Any, Any] | frozenset[Any] | Enum
-    | Pid | Ref | type | Callable[..., Any] | None
-)  # fmt: skip
-
-
 class GenServer(CallbackModule, Generic[S]):
     """Subclass it, with the state's type: ``class Counter(GenServer[int], green=True)``.
 
@@ -74,28 +66,31 @@ class GenServer(CallbackModule, Generic[S]):
     def callbacks(cls) -> Iterable[str]:
         return CALLBACKS
 
-    def init(self, arg: Any, /) -> Any:
+    def init(self, arg: Any, /) -> InitResult[S] | Awaitable[InitResult[S]]:
         """Make the first state: ``Ok(state)``, ``IGNORE`` or ``Stop(reason)``."""
         raise NotImplementedError(f"{type(self).__name__} has no init")
 
-    def handle_call(self, request: Any, from_: From, state: S, /) -> Any:
+    def handle_call(
+        self, request: Any, from_: From, state: S, /
+    ) -> CallResult[S] | Awaitable[CallResult[S]]:
         """Answer a call: ``Reply``, ``NoReply`` (and ``reply`` later) or ``Stop``."""
         raise RuntimeError(
             f"attempted to call GenServer {_me()} but no handle_call clause was provided"
         )
 
-    def handle_cast(self, request: Any, state: S, /) -> Any:
+    def handle_cast(self, request: Any, state: S, /) -> Next[S] | Awaitable[Next[S]]:
         """Handle a cast: ``NoReply``, ``Stop``, or None for unchanged."""
         raise RuntimeError(
             f"attempted to cast GenServer {_me()} but no handle_cast clause was provided"
         )
 
-    def handle_info(self, message: Any, state: S, /) -> Any:
+    def handle_info(self, message: Any, state: S, /) -> Next[S] | Awaitable[Next[S]]:
         """Handle any other message: ``NoReply``, ``Stop``, or None for unchanged."""
         name = type(self).__qualname__
         LOG.error("%s %s received unexpected message in handle_info: %r", name, _me(), message)
+        return None
 
-    def handle_continue(self, arg: Any, state: S, /) -> Any:
+    def handle_continue(self, arg: Any, state: S, /) -> Next[S] | Awaitable[Next[S]]:
         """Do what ``continue_=arg`` of a result asked for, before any other message."""
         raise RuntimeError(f"GenServer {_me()} was told to continue but has no handle_continue")
 

@@ -5,13 +5,14 @@ Every shape stands in ``machines/statem_types.py``, beside its Erlang; all are n
 module: ``gen_statem.NextState``, ``gen_statem.Reply``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar, overload
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar, Unpack, get_args, overload
 
 from otpy.behaviours import gen_server
 from otpy.behaviours._code_change import CodeChangeRefused, successor
 from otpy.behaviours._enter import check_not_async, entered
-from otpy.behaviours._module import CallbackModule
+from otpy.behaviours._module import CallbackModule, ChildOptions
+from otpy.behaviours._reqids import Untyped
 from otpy.behaviours._requests import check_response, send_request, waits_as
 from otpy.behaviours._start import start_and_wait
 from otpy.behaviours._statem_loop import StatemLoop
@@ -76,7 +77,8 @@ from otpy.terms.reasons import NORMAL
 S = TypeVar("S")
 D = TypeVar("D")
 R = TypeVar("R")
-MODES = ("handle_event_function", "state_functions")
+Mode = Literal["handle_event_function", "state_functions"]
+MODES: tuple[str, ...] = get_args(Mode)
 InitResult = Ok[S, D] | Ignore | Stop[Any]
 StateFunction = Callable[[EventType, Any, Any], Any]
 receive_response = waits_as("gen_statem", gen_server.receive_response)
@@ -102,11 +104,11 @@ class GenStatem(CallbackModule, Generic[S, D]):
     def __init_subclass__(
         cls,
         *,
-        callback_mode: str | None = None,
+        callback_mode: Mode | None = None,
         state_enter: bool | None = None,
         green: bool | None = None,
         kernel: bool = False,
-        **options: Any,
+        **options: Unpack[ChildOptions],
     ) -> None:
         if callback_mode is not None:
             if callback_mode not in MODES:
@@ -125,14 +127,16 @@ class GenStatem(CallbackModule, Generic[S, D]):
             return ("init", "handle_event")
         return ["init", *(name for name in dir(cls) if _may_be_state(name))]
 
-    def init(self, arg: Any, /) -> Any:
+    def init(self, arg: Any, /) -> InitResult[S, D] | Awaitable[InitResult[S, D]]:
         """Make the first state: ``Ok(state, data, actions)``, ``IGNORE`` or ``Stop(reason)``.
 
         The actions are done as an event's are; a ``Postpone`` among them means nothing.
         """
         raise NotImplementedError(f"{type(self).__name__} has no init")
 
-    def handle_event(self, event_type: EventType, content: Any, state: S, data: D, /) -> Any:
+    def handle_event(
+        self, event_type: EventType, content: Any, state: S, data: D, /
+    ) -> Result[S, D] | Awaitable[Result[S, D]]:
         """Handle one event; a ``Result``:
 
         - ``NextState(state, data, actions)``: go there. Data left out stays.
@@ -283,7 +287,7 @@ def check_module(module: object) -> None:
 @overload
 def call(server: Dest, request: Request[R], timeout: float | None = None) -> R: ...
 @overload
-def call(server: Dest, request: Any, timeout: float | None = None) -> Any: ...
+def call(server: Dest, request: Untyped, timeout: float | None = None) -> Any: ...
 def call(server: Dest, request: Any, timeout: float | None = None) -> Any:
     """The event ``Call(from_)`` with ``request``; waits for the reply.
 

@@ -12,13 +12,14 @@ from typing import Any, cast
 from otpy.behaviours import gen_server, supervisor
 from otpy.behaviours._children import ChildCount, ChildInfo
 from otpy.behaviours._flags import Flags
+from otpy.behaviours._module import SupervisorClass
 from otpy.behaviours.child_spec import ChildSpec, keywords
 from otpy.behaviours.child_spec import child_spec as checked
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Reply
 from otpy.behaviours.supervisor import Driver
 from otpy.machines.partition import partition_of
-from otpy.machines.restart import Restarts
+from otpy.machines.restart import Restarts, Strategy
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
 from otpy.runtime.cpus import usable_cpus
@@ -33,7 +34,7 @@ WithArguments = Callable[[list[Any], int], Any]
 scope = "node"  # of the names that ``Via`` reaches through this module
 
 
-class PartitionSupervisor(GenServer[Restarts], kernel=True):
+class PartitionSupervisor(SupervisorClass, kernel=True):
     """As a child: ``(PartitionSupervisor, {"child_spec": Worker, "name": "workers"})``."""
 
     @classmethod
@@ -111,7 +112,7 @@ def start_link(
     name: Name,
     partitions: int | None = None,
     with_arguments: WithArguments | None = None,
-    strategy: str = "one_for_one",
+    strategy: Strategy = "one_for_one",
     max_restarts: int = 3,
     max_seconds: float = 5.0,
 ) -> Pid:

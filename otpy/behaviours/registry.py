@@ -11,7 +11,17 @@ As an ETS table does, a registry belongs to its supervisor's process and ends wi
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from otpy.behaviours._registry import Name, Partition, Registry, Table, find, here, options, spec_of
+from otpy.behaviours._registry import (
+    Keys,
+    Name,
+    Partition,
+    Registry,
+    Table,
+    find,
+    here,
+    options,
+    spec_of,
+)
 from otpy.behaviours.child_spec import ChildSpec
 from otpy.machines.patterns import ANY, Var, clauses, exact, selected, value_test
 from otpy.machines.registry import Entry, Row, UniqueEntries
@@ -43,7 +53,7 @@ waits = False
 
 def start_link(
     *,
-    keys: str,
+    keys: Keys,
     name: Name,
     partitions: int = 1,
     listeners: list[Name] | tuple[Name, ...] = (),
@@ -63,7 +73,7 @@ def start_link(
 
 def child_spec(
     *,
-    keys: str,
+    keys: Keys,
     name: Name,
     partitions: int = 1,
     listeners: list[Name] | tuple[Name, ...] = (),

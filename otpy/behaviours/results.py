@@ -19,41 +19,42 @@ import msgspec
 from otpy.terms.unset import UNSET as UNSET
 
 S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 
 
-class Ok(msgspec.Struct, Generic[S], gc=False):
+class Ok(msgspec.Struct, Generic[S_co], gc=False):
     """``init`` succeeded; the process goes on with ``state``."""
 
-    state: S
+    state: S_co
     timeout: float | None = None
     continue_: Any = UNSET
     hibernate: bool = False
 
 
-class Reply(msgspec.Struct, Generic[S], gc=False):
+class Reply(msgspec.Struct, Generic[S_co], gc=False):
     """Answer the call with ``reply``."""
 
     reply: Any
-    state: S = UNSET
+    state: S_co = UNSET
     timeout: float | None = None
     continue_: Any = UNSET
     hibernate: bool = False
 
 
-class NoReply(msgspec.Struct, Generic[S], gc=False):
+class NoReply(msgspec.Struct, Generic[S_co], gc=False):
     """Go on without an answer; a call may be answered later with ``gen_server.reply``."""
 
-    state: S = UNSET
+    state: S_co = UNSET
     timeout: float | None = None
     continue_: Any = UNSET
     hibernate: bool = False
 
 
-class Stop(msgspec.Struct, Generic[S], gc=False):
+class Stop(msgspec.Struct, Generic[S_co], gc=False):
     """End with ``reason`` after ``terminate``; a ``reply`` is sent after it."""
 
     reason: Any
-    state: S = UNSET
+    state: S_co = UNSET
     reply: Any = UNSET
 
 

@@ -20,17 +20,20 @@ from otpy.behaviours._children import (
 )
 from otpy.behaviours._children import start as start_child_process
 from otpy.behaviours._flags import Flags, check_significant, flags_of, init
+from otpy.behaviours._module import SupervisorClass
 from otpy.behaviours._supervisor_change import change
 from otpy.behaviours.child_spec import ChildSpec, child_spec, of_class
 from otpy.behaviours.gen_server import GenServer
-from otpy.behaviours.results import Ok, Reply, Stop
+from otpy.behaviours.results import Ignore, Ok, Reply, Stop
 from otpy.machines.restart import (
+    AutoShutdown,
     Child,
     Restarts,
     Shutdown,
     StartChild,
     Step,
     StopChild,
+    Strategy,
 )
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
@@ -49,10 +52,11 @@ from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
 from otpy.terms.values import is_tuple
 
 
-class Supervisor(GenServer[Restarts], kernel=True):
+class Supervisor(SupervisorClass, kernel=True):
     """A module-based supervisor: ``init(arg)`` returns ``supervisor.init(children, ...)``."""
 
-    def init(self, arg: Any, /) -> Any:
+    def init(self, arg: Any, /) -> Flags | Ignore:
+        """What the supervisor is: ``supervisor.init(...)``, or ``IGNORE``."""
         raise NotImplementedError(f"{type(self).__name__} has no init")
 
     @classmethod
@@ -81,10 +85,10 @@ class Driver(GenServer[Restarts], kernel=True):
         if not isinstance(flags, Flags):
             return flags
         state = Restarts(
-            flags.strategy,  # type: ignore[arg-type]  # checked in init
+            flags.strategy,
             flags.max_restarts,
             flags.max_seconds,
-            flags.auto_shutdown,  # type: ignore[arg-type]  # checked in init
+            flags.auto_shutdown,
         )
         for spec in flags.children:
             child = _new_child(spec)
@@ -301,10 +305,10 @@ def start_link(
     arg: Any = None,
     *,
     name: str | type | Global | Via | None = None,
-    strategy: str | None = None,
+    strategy: Strategy | None = None,
     max_restarts: int = 3,
     max_seconds: float = 5.0,
-    auto_shutdown: str = "never",
+    auto_shutdown: AutoShutdown = "never",
     green: bool = False,
 ) -> Pid:
     """Start a supervisor with these children, or a ``Supervisor`` class with ``arg``.

@@ -42,6 +42,8 @@ from otpy.terms.unset import UNSET
 
 S = TypeVar("S")
 D = TypeVar("D")
+S_co = TypeVar("S_co", covariant=True)
+D_co = TypeVar("D_co", covariant=True)
 
 
 # Events.
@@ -258,29 +260,29 @@ Actions = Action | Sequence[Action]
 
 
 @dataclass(slots=True)
-class Ok(Generic[S, D]):
+class Ok(Generic[S_co, D_co]):
     """``init`` succeeded: the first state and data, and actions as of an event."""
 
-    state: S
-    data: D
+    state: S_co
+    data: D_co
     actions: Actions = ()
 
 
 @dataclass(slots=True)
-class NextState(Generic[S, D]):
+class NextState(Generic[S_co, D_co]):
     """Go to ``state``. If it is another one, what was postponed is handled again, the state
     time-out is cancelled, and with ``state_enter`` the new state is entered."""
 
-    state: S
-    data: D = UNSET
+    state: S_co
+    data: D_co = UNSET
     actions: Actions = ()
 
 
 @dataclass(slots=True)
-class KeepState(Generic[D]):
+class KeepState(Generic[D_co]):
     """Stay in the state, with new data."""
 
-    data: D
+    data: D_co
     actions: Actions = ()
 
 
@@ -292,10 +294,10 @@ class KeepStateAndData:
 
 
 @dataclass(slots=True)
-class RepeatState(Generic[D]):
+class RepeatState(Generic[D_co]):
     """As ``KeepState``, and with ``state_enter`` enter the state again."""
 
-    data: D
+    data: D_co
     actions: Actions = ()
 
 
@@ -307,23 +309,23 @@ class RepeatStateAndData:
 
 
 @dataclass(slots=True)
-class Stop(Generic[D]):
+class Stop(Generic[D_co]):
     """End with ``reason`` after ``terminate``; who waits for an answer gets the reason.
 
     In ``init``: start no process.
     """
 
     reason: Any = NORMAL
-    data: D = UNSET
+    data: D_co = UNSET
 
 
 @dataclass(slots=True)
-class StopAndReply(Generic[D]):
+class StopAndReply(Generic[D_co]):
     """As ``Stop``, after sending the replies: before ``terminate``, other than a GenServer's."""
 
     reason: Any
     replies: Reply | Sequence[Reply]
-    data: D = UNSET
+    data: D_co = UNSET
 
 
 Result = (

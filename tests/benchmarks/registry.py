@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 from otpy import Down, Pid, Via, gen_server, process, registry, self_pid
 from tests.benchmarks import beam
@@ -123,7 +124,7 @@ def _clean_up(count: int) -> float:
     return (time.perf_counter() - began) / count
 
 
-def _measure(work: Callable[[int], float], keys: str, green: bool, count: int) -> float:
+def _measure(work: Callable[[int], float], keys: Any, green: bool, count: int) -> float:
     def body() -> float:
         registry.start_link(keys=keys, name=NAME)
         gc.collect()

@@ -71,7 +71,7 @@ def down(ref: Any) -> Any:
     return process.receive(Down, where=lambda d: d.ref == ref, timeout=5).reason
 
 
-def start(run: Runner, children: list[Any], strategy: str = "one_for_one", **options: Any) -> Any:
+def start(run: Runner, children: list[Any], strategy: Any = "one_for_one", **options: Any) -> Any:
     boss = supervisor.start_link(children, strategy=strategy, **options)
     told(len(children))
     return boss

@@ -235,7 +235,7 @@ def test_gs_70_child_spec_has_defaults_and_class_options() -> None:
     assert (own.id, own.restart, own.shutdown) == ("own", "transient", 1.0)
     with pytest.raises(BadArgument, match="restrat"):
 
-        class Misspelt(Server, restrat="x"):  # pyright: ignore[reportUnusedClass]
+        class Misspelt(Server, restrat="x"):  # type: ignore[call-arg]  # pyright: ignore[reportUnusedClass]
             pass
 
 

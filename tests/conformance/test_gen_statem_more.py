@@ -280,12 +280,12 @@ def test_statem_24_what_users_get_wrong_has_one_clear_error(node: Node) -> None:
 
     with pytest.raises(BadArgument, match="expected 'handle_event_function' or 'state_functions'"):
 
-        class Mode(GenStatem[str, int], callback_mode="state_function"):  # pyright: ignore[reportUnusedClass]
+        class Mode(GenStatem[str, int], callback_mode="state_function"):  # type: ignore[arg-type]  # pyright: ignore[reportUnusedClass]
             pass
 
     with pytest.raises(BadArgument, match="'gren'; expected callback_mode, state_enter, green"):
 
-        class Option(GenStatem[str, int], gren=True):  # pyright: ignore[reportUnusedClass]
+        class Option(GenStatem[str, int], gren=True):  # type: ignore[call-arg]  # pyright: ignore[reportUnusedClass]
             pass
 
     class NoMode(GenStatem[str, int]):

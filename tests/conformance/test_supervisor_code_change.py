@@ -92,7 +92,7 @@ def test_sup_64_a_bad_return_changes_nothing(run: Runner) -> None:
         assert refused(boss) == ("bad_return", (NewBoss, "init", 7))
         says["init"] = lambda: supervisor.init([a, a], strategy="one_for_one")
         assert refused(boss) == ("duplicate_child_name", "a")
-        says["init"] = lambda: supervisor.init([a], strategy="all_for_none")
+        says["init"] = lambda: supervisor.init([a], strategy="all_for_none")  # type: ignore[arg-type]
         assert refused(boss)[0] == "supervisor_data"
         says["init"] = lambda: 1 // 0
         assert refused(boss)[1].type == "ZeroDivisionError"

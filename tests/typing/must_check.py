@@ -18,10 +18,12 @@ from otpy import (
     Reply,
     Request,
     Stop,
+    Supervisor,
     Timeout,
     gen_server,
     gen_statem,
     process,
+    supervisor,
 )
 
 
@@ -94,6 +96,21 @@ class Async(GenServer[int]):
 
     async def handle_call(self, request: object, from_: From, count: int, /) -> Reply[int]:
         return Reply(count)
+
+
+class Tree(Supervisor):
+    def init(self, arg: int, /) -> supervisor.Flags:
+        return supervisor.init([(Counter, arg)], strategy="one_for_one")
+
+
+class Maybe(GenServer[int | None]):
+    """A state that is wider than what a callback makes of it."""
+
+    async def init(self, start: int, /) -> Ok[int]:
+        return Ok(start)
+
+    def handle_cast(self, message: object, count: int | None, /) -> NoReply[None]:
+        return NoReply(None)
 
 
 Light = Literal["red", "green"]

@@ -14,10 +14,14 @@ from otpy import (
     Reply,
     Request,
     Stop,
+    Supervisor,
+    dynamic_supervisor,
     gen_server,
     gen_statem,
     process,
+    registry,
     self_pid,
+    supervisor,
 )
 
 
@@ -57,6 +61,43 @@ class Counter(GenServer[int]):
         return None
 
 
+class Wrong(GenServer[int]):
+    """Its callbacks say that they give another state."""
+
+    def init(self, start: int, /) -> Ok[str]:  # wrong
+        return Ok("x")
+
+    async def handle_call(  # wrong
+        self, request: object, from_: From, count: int, /
+    ) -> CallResult[str]:
+        return Reply(1, "x")
+
+    def handle_cast(self, message: object, count: int, /) -> Reply[int]:  # wrong
+        return Reply(1)
+
+
+class WrongDoor(GenStatem[str, int], callback_mode="handle_event_function"):
+    def init(self, arg: object, /) -> gen_statem.InitResult[int, int]:  # wrong
+        return gen_statem.Ok(1, 1)
+
+
+class WrongTree(Supervisor):
+    def init(self, arg: object, /) -> Ok[str]:  # wrong
+        return Ok("a GenServer's")
+
+
+class Misspelt(GenServer[int], grean=True):  # wrong
+    """An option that there is not."""
+
+
+class Never(GenServer[int], restart="never"):  # wrong
+    """A restart type that there is not."""
+
+
+class NoMode(GenStatem[str, int], callback_mode="state_function"):  # wrong
+    """A callback mode that there is not."""
+
+
 class Door(GenStatem[str, int], callback_mode="handle_event_function"):
     """Its state is a str, its data an int."""
 
@@ -72,6 +113,13 @@ gen_statem.SetStateTimeout(5.0, abs="the last")  # wrong
 gen_statem.receive_response("no request")  # wrong
 text: str = gen_server.call(pid, Get())  # wrong
 gen_server.call(pid, Add(1))  # wrong
+gen_statem.call(pid, Add(1))  # wrong
+gen_server.send_request(pid, Add(1))  # wrong
+gen_server.send_request(pid, Add(1), "label", gen_server.reqids_new())  # wrong
+supervisor.start_link([], strategy="one_for_al")  # wrong
+supervisor.init([], strategy="one_for_one", auto_shutdown="always")  # wrong
+dynamic_supervisor.start_link(strategy="one_for_all")  # wrong
+registry.start_link(keys="uniq", name="r")  # wrong
 gen_server.call(pid, Get(), timeout="soon")  # wrong
 gen_server.call(1.5, Get())  # wrong
 gen_server.start_link(Add, 1)  # wrong

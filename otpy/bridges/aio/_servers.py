@@ -6,7 +6,7 @@ from otpy.behaviours import gen_server
 from otpy.behaviours._enter import entered_server
 from otpy.behaviours._loop import BehaviourLoop, Loop
 from otpy.behaviours._module import CallbackModule
-from otpy.behaviours._reqids import Asked, RequestId, RequestIds
+from otpy.behaviours._reqids import Asked, RequestId, RequestIds, Untyped
 from otpy.behaviours._requests import KINDS, Answer, Labelled, shown
 from otpy.behaviours._start import TIMED_OUT, begin_start, start_failed
 from otpy.behaviours.gen_server import GenServer, Request
@@ -33,7 +33,7 @@ async def call(
 @overload
 async def call(
     server: Dest,
-    request: gen_server.Untyped,
+    request: Untyped,
     timeout: float | None = 5.0,
     *,
     node: Node | None = None,

@@ -3,7 +3,7 @@
 Each function raises what that of the same name raises.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from otpy.behaviours import dynamic_supervisor as plain
 from otpy.behaviours._children import ChildCount, ChildInfo, started
@@ -20,7 +20,7 @@ async def start_link(
     arg: Any = None,
     *,
     name: str | type | Global | Via | None = None,
-    strategy: str = "one_for_one",
+    strategy: Literal["one_for_one"] = "one_for_one",
     max_restarts: int = 3,
     max_seconds: float = 5.0,
     max_children: int | None = None,

@@ -4,6 +4,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from otpy.behaviours import gen_statem
 from otpy.behaviours._enter import entered
+from otpy.behaviours._reqids import Untyped
 from otpy.behaviours._statem_loop import StatemLoop
 from otpy.behaviours.gen_server import Request
 from otpy.behaviours.gen_statem import Actions, GenStatem, Ok, called, cast, reply
@@ -29,7 +30,11 @@ async def call(
 ) -> gen_statem.R: ...
 @overload
 async def call(
-    server: Dest, request: Any, timeout: float | None = None, *, node: Node | None = None
+    server: Dest,
+    request: Untyped,
+    timeout: float | None = None,
+    *,
+    node: Node | None = None,
 ) -> Any: ...
 async def call(
     server: Dest, request: Any, timeout: float | None = None, *, node: Node | None = None

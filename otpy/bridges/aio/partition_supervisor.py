@@ -9,6 +9,7 @@ from typing import Any
 from otpy.behaviours import partition_supervisor as plain
 from otpy.behaviours._children import ChildCount, ChildInfo
 from otpy.bridges.aio import _servers
+from otpy.machines.restart import Strategy
 from otpy.runtime.node import Node
 from otpy.terms.pid import Pid
 
@@ -19,7 +20,7 @@ async def start_link(
     name: plain.Name,
     partitions: int | None = None,
     with_arguments: plain.WithArguments | None = None,
-    strategy: str = "one_for_one",
+    strategy: Strategy = "one_for_one",
     max_restarts: int = 3,
     max_seconds: float = 5.0,
     node: Node | None = None,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from otpy.behaviours import registry as plain
-from otpy.behaviours._registry import Name, Registry, options
+from otpy.behaviours._registry import Keys, Name, Registry, options
 from otpy.bridges.aio import supervisor
 from otpy.bridges.aio._processes import blocking
 from otpy.runtime.node import Node
@@ -13,7 +13,7 @@ from otpy.terms.pid import Pid
 
 async def start_link(
     *,
-    keys: str,
+    keys: Keys,
     name: Name,
     partitions: int = 1,
     listeners: list[Name] | tuple[Name, ...] = (),

@@ -7,6 +7,7 @@ from otpy.behaviours._children import ChildCount, ChildInfo, started
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.supervisor import Supervisor
 from otpy.bridges.aio import _servers
+from otpy.machines.restart import AutoShutdown, Strategy
 from otpy.runtime.node import Node
 from otpy.runtime.process import Dest
 from otpy.terms.names import Global, Via
@@ -18,10 +19,10 @@ async def start_link(
     arg: Any = None,
     *,
     name: str | type | Global | Via | None = None,
-    strategy: str | None = None,
+    strategy: Strategy | None = None,
     max_restarts: int = 3,
     max_seconds: float = 5.0,
-    auto_shutdown: str = "never",
+    auto_shutdown: AutoShutdown = "never",
     green: bool = False,
     node: Node | None = None,
 ) -> Pid:
