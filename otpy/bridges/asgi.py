@@ -18,6 +18,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -35,6 +36,7 @@ from otpy.terms.pid import Pid
 from otpy.terms.reasons import SHUTDOWN
 
 LOG = logging.getLogger("otpy.asgi")
+AT_LEAST = 0.1  # seconds that killed bodies have to end when the tree took all there was
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -62,11 +64,12 @@ async def running(
 
     ``children``, ``arg`` and ``flags`` are those of ``supervisor.start_link``. ``node`` is one
     of yours, which goes on afterwards (it may have a mesh); by default a new one.
-    ``shutdown``: seconds that all of the tree has to stop; what has not by then is killed
-    with the node and logged. ``on_end(reason)`` is called when the tree ends by itself, as OTP
+    ``shutdown``: the seconds that everything has to stop, the tree and the node. A child that has
+    not stopped by then is killed, and a body that runs on even so is logged and left alone. ``on_end(reason)`` is called when the tree ends by itself, as OTP
     ends the node of a permanent application. Raises what ``supervisor.start_link`` raises.
     """
     check_seconds("shutdown", shutdown)
+    until = float("inf")
     home = Node() if node is None else node
     home.outer_loop = home.outer_loop or asyncio.get_running_loop()
     home.start()
@@ -85,14 +88,16 @@ async def running(
                     yield home
                 finally:
                     keeper.cancel()
+                    until = time.monotonic() + shutdown
                     await _stop(boss, shutdown)
             finally:
                 keeper.cancel()
     finally:
         set_default_node(None)
         if node is None:
+            left = max(AT_LEAST, min(shutdown, until - time.monotonic()))
             # On another thread: async processes end on this one.
-            orphans = await asyncio.get_running_loop().run_in_executor(None, home.stop)
+            orphans = await asyncio.get_running_loop().run_in_executor(None, home.stop, left)
             if orphans:
                 LOG.warning("bodies that run on after the node's end: %s", orphans)
 
@@ -170,25 +175,25 @@ class Lifespan:
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
-        inner = _Inner(self._app, scope)
         await receive()
+        phase = "startup"
         try:
-            span = self._running()
-            node = await span.__aenter__()
-            if "state" in scope:
-                scope["state"]["otpy_node"] = node
-            told = await inner.startup()
-        except Exception as error:  # whatever it is, the server is told, and does not start
-            LOG.exception("the application did not start")
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send(told)
-        if told["type"] == "lifespan.startup.complete":
-            await receive()
-        try:
-            told = await inner.shutdown()
-        finally:
-            await span.__aexit__(None, None, None)
+            async with self._running() as node:
+                if "state" in scope:
+                    scope["state"]["otpy_node"] = node
+                inner = _Inner(self._app, scope)
+                told = await inner.startup()
+                if told["type"] == "lifespan.startup.complete":
+                    phase = "shutdown"
+                    await send(told)
+                    await receive()
+                    told = await inner.shutdown()
+                else:
+                    inner.end()
+        except Exception as error:  # whatever it is, the server is told
+            LOG.exception("the application failed in its %s", phase)
+            told = {"type": f"lifespan.{phase}.failed", "message": str(error)}
+        # Only now, as the tree has stopped: a server may end the program when it hears this.
         await send(told)
 
 
@@ -224,9 +229,13 @@ class _Inner:
     async def shutdown(self) -> Message:
         """Its answer to shutdown."""
         told = await self._ask("lifespan.shutdown")
+        self.end()
+        return told
+
+    def end(self) -> None:
+        """It is not asked any more."""
         if self._task is not None:
             self._task.cancel()
-        return told
 
 
 async def _quietly(run: Awaitable[None]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any
 
@@ -90,7 +91,8 @@ def test_what_does_not_stop_within_the_budget_is_killed(capture_reports: Reports
     async def body() -> None:
         child = supervisor.child_spec((Part, wait), shutdown=60.0)
         async with asgi.running([child], strategy="one_for_one", shutdown=0.05):
-            pass
+            began = time.monotonic()
+        assert time.monotonic() - began < 2.5, "the node waited for the body, too"
         told = "the supervision tree did not stop within 0.05 s; what is left is killed"
         assert told in capture_reports.texts
 
@@ -226,11 +228,37 @@ def test_the_inner_lifespan_is_inside_the_trees() -> None:
     assert events == ["lifespan.startup True", "lifespan.shutdown True", "tree"]
 
 
+def test_a_tree_has_stopped_when_the_server_is_told_that_the_inner_application_failed() -> None:
+    """A server that hears so ends the program."""
+    events: list[str] = []
+
+    async def inner(scope: Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        events.append(f"asked {(await receive())['type']}")
+
+    async def send(message: Scope) -> None:
+        events.append(message["type"])
+
+    async def receive() -> Scope:
+        return {"type": "lifespan.startup"}
+
+    def ended(_: Any) -> None:
+        events.append("tree")
+
+    async def body() -> None:
+        app = asgi.Lifespan(inner, [(Part, ended)], strategy="one_for_one")
+        await app({"type": "lifespan"}, receive, send)
+
+    on_loop(body)
+    assert events == ["tree", "lifespan.startup.failed"]
+
+
 def test_a_server_is_told_of_a_tree_that_does_not_start() -> None:
     async def body() -> None:
         app = asgi.Lifespan(plain, [(Part, "bad")], strategy="one_for_one")
         with capture_log() as log:
             assert await serve(app) == ["lifespan.startup.failed"]
-        assert "the application did not start" in log
+        assert "the application failed in its startup" in log
 
     on_loop(body)
