@@ -101,8 +101,7 @@ def row(child: Child) -> ChildInfo:
     """What ``which_children`` tells of one child."""
     spec = child.spec
     pid: Any = "restarting" if child.restarting else child.pid
-    modules = spec.modules if spec.modules is not None else (spec.id,)
-    return ChildInfo(child.id, pid, spec.type, tuple(modules), _holder(child.pid))
+    return ChildInfo(child.id, pid, spec.type, spec.code, _holder(child.pid))
 
 
 def _holder(pid: Pid | None) -> Pid | None:

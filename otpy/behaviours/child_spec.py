@@ -9,6 +9,7 @@ from otpy.terms.values import is_mapping, is_tuple
 
 RESTARTS = ("permanent", "transient", "temporary")
 TYPES = ("worker", "supervisor")
+OLD_FORM = ("id", "start", "restart", "shutdown", "type", "modules")  # a tuple of these
 FORMS = "a class, (class, arg), a ChildSpec, or a dict with its keys"
 
 
@@ -19,7 +20,8 @@ class ChildSpec:
     ``start`` is ``(function, args)``; the function links the new process to the
     supervisor and returns its pid, ``(pid, info)``, or raises ``StartError``.
     ``shutdown`` is seconds, "brutal_kill" or "infinity"; None stands for 5 seconds for
-    a worker and "infinity" for a supervisor.
+    a worker and "infinity" for a supervisor. ``modules`` left out stands for whose function
+    ``start`` calls: a class, else the name of a module.
     """
 
     id: Any
@@ -38,6 +40,15 @@ class ChildSpec:
         if self.shutdown == "infinity" or (self.shutdown is None and self.type == "supervisor"):
             return None
         return 5.0 if self.shutdown is None else float(self.shutdown)
+
+    @property
+    def code(self) -> tuple[Any, ...]:
+        """``modules``, or what stands for them."""
+        if self.modules is not None:
+            return tuple(self.modules)
+        function = self.start[0]
+        owner = getattr(function, "__self__", None)
+        return (owner if isinstance(owner, type) else getattr(function, "__module__", None),)
 
 
 def check(spec: ChildSpec) -> ChildSpec:
@@ -120,6 +131,8 @@ def _made(child: Any) -> ChildSpec:
                     f"missing_{key}", f"the child spec {dict(child)!r} has no {key!r}"
                 )
         return ChildSpec(**child)
+    if is_tuple(child) and len(child) == len(OLD_FORM):
+        return ChildSpec(*child)
     module, arg = child if is_tuple(child) and len(child) == 2 else (child, None)
     make = getattr(module, "child_spec", None)
     if not isinstance(module, type) or make is None:

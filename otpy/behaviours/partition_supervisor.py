@@ -166,9 +166,8 @@ def _partition(spec: ChildSpec, number: int, with_arguments: WithArguments | Non
         if not isinstance(given, (list, tuple)):
             raise BadArgument(f"with_arguments returned {given!r}; expected a list of arguments")
         args = tuple(cast("list[Any]", given))
-    modules = spec.modules if spec.modules is not None else (spec.id,)
     start = (_start_partition, (number, function, args))
-    return replace(spec, id=number, start=start, modules=tuple(modules))
+    return replace(spec, id=number, start=start, modules=spec.code)
 
 
 # Names: what ``Via(partition_supervisor, (name, key))`` calls.

@@ -65,8 +65,9 @@ async def running(
     ``children``, ``arg`` and ``flags`` are those of ``supervisor.start_link``. ``node`` is one
     of yours, which goes on afterwards (it may have a mesh); by default a new one.
     ``shutdown``: the seconds that everything has to stop, the tree and the node. A child that has
-    not stopped by then is killed, and a body that runs on even so is logged and left alone. ``on_end(reason)`` is called when the tree ends by itself, as OTP
-    ends the node of a permanent application. Raises what ``supervisor.start_link`` raises.
+    not stopped by then is killed, and a body that runs on even so is logged and left alone.
+    ``on_end(reason)`` is called when the tree ends by itself, as OTP ends the node of a permanent
+    application. Raises what ``supervisor.start_link`` raises.
     """
     check_seconds("shutdown", shutdown)
     until = float("inf")

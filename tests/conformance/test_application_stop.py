@@ -199,6 +199,37 @@ def test_app_22_what_does_not_stop_in_time_is_killed(run: Runner, capture_report
     assert "application shop did not stop in time; what is left is killed" in capture_reports.texts
 
 
+class Loops(GenServer[None], green=True):
+    """Crashes as soon as it has started."""
+
+    def init(self, arg: Any, /) -> Ok[None]:
+        return Ok(None, continue_="crash")
+
+    def handle_continue(self, arg: Any, state: None, /) -> Any:
+        raise RuntimeError("again")
+
+
+def test_app_22_a_restart_loop_does_not_hold_a_stop_up(
+    run: Runner, capture_reports: Reports
+) -> None:
+    """app stop during child restart loop must not hang."""
+
+    def loop() -> Pid:
+        return supervisor.start_link(
+            [(Loops, None)], strategy="one_for_one", max_restarts=1_000_000
+        )
+
+    def body() -> None:
+        load("shop", (Calls, loop))
+        application.start("shop")
+        until(lambda: len(capture_reports.records) > 10)
+        application.stop("shop", timeout=5)
+        assert names() == []
+
+    run(body)
+    assert "application shop did not stop in time" not in "".join(capture_reports.texts)
+
+
 def test_app_22_callbacks_may_start_and_stop_other_applications(run: Runner) -> None:
     """Neither a start nor the end of a child deadlocks with the controller."""
 

@@ -221,7 +221,7 @@ def test_dsup_05_ids_mean_nothing(run: Runner) -> None:
         rows = dynamic_supervisor.which_children(boss)
         assert [row[:4] for row in rows] == [
             ("undefined", other, "supervisor", (Child,)),
-            ("undefined", first, "worker", ("a",)),
+            ("undefined", first, "worker", (GreenChild if run.green else Child,)),
         ]
         assert dynamic_supervisor.count_children(boss) == (2, 2, 1, 1)
         dynamic_supervisor.stop(boss)

@@ -20,7 +20,9 @@ from otpy import (
     process,
     self_pid,
     supervisor,
+    task,
 )
+from otpy.testing import eventually
 from otpy.testing.plugin import Reports
 from tests.conformance.children import (
     Child,
@@ -81,8 +83,8 @@ def test_log_06_a_bare_process_tells_what_it_raised(node: Node, capture_reports:
 
 
 def test_log_13_a_report_carries_its_facts(node: Node, capture_reports: Reports) -> None:
-    """metadata crash_reason = {exception_or_reason, stack}; initial_call, registered_name when
-    known."""
+    """metadata crash_reason = {exception_or_reason, stack}; callers, initial_call, registered_name
+    when known."""
 
     def crash(*_: Any) -> Any:
         raise RuntimeError("oops")
@@ -95,7 +97,10 @@ def test_log_13_a_report_carries_its_facts(node: Node, capture_reports: Reports)
     assert process.receive(Down, timeout=5).reason == "weird"
     bare, _ = process.spawn_monitor(crash)
     process.receive(Down, timeout=5)
-    named, unnamed, plain = capture_reports.reports
+    job = task.start(crash)
+    eventually(lambda: len(capture_reports.reports) == 4)
+    named, unnamed, plain, of_task = capture_reports.reports
+    assert (of_task["pid"], of_task["callers"]) == (job, (self_pid(),))
     assert (named["pid"], named["registered_name"]) == (pid, "named")
     assert isinstance(named["crash_reason"], RuntimeError)
     assert named["crash_reason"].__traceback__ is not None

@@ -20,6 +20,7 @@ from otpy import (
     self_pid,
     supervisor,
     sys,
+    task,
 )
 from otpy.testing.plugin import Reports
 from tests.conformance.conftest import Runner
@@ -312,8 +313,8 @@ def test_plib_10_neighbours_are_linked_and_do_not_trap(
 
 
 def test_plib_11_the_initial_call_is_the_users(run: Runner) -> None:
-    """initial_call resolves to the user function for gen_* processes, the callback module for
-    supervisors."""
+    """initial_call resolves to the user function for gen_* and Task processes, the callback module
+    for supervisors."""
 
     class Own(kind(run)):  # type: ignore[misc]  # chosen at run time
         """Has the ``init`` of its base."""
@@ -334,7 +335,9 @@ def test_plib_11_the_initial_call_is_the_users(run: Runner) -> None:
         assert call_of(boss) == f"{__name__}.{Boss.__qualname__}.init"
         bare = process.spawn(wait, green=run.green)
         assert call_of(bare) == f"{wait.__module__}.wait"
-        for one in (pid, bare):
+        waiting = task.start(wait, green=run.green)
+        assert call_of(waiting) == f"{wait.__module__}.wait"
+        for one in (pid, bare, waiting):
             process.exit(one, "kill")
         supervisor.stop(boss)
 

@@ -104,7 +104,8 @@ def test_sup_06_an_ignoring_child_keeps_its_spec(run: Runner) -> None:
 
 
 def test_sup_09_defaults_of_a_spec() -> None:
-    """permanent, shutdown 5 s (worker) or infinity (supervisor), type worker."""
+    """permanent, shutdown 5 s (worker) or infinity (supervisor), type worker, modules [M],
+    significant false."""
     spec = supervisor.child_spec((Child, 1))
     assert (spec.restart, spec.patience, spec.type, spec.significant) == (
         "permanent",
@@ -113,6 +114,13 @@ def test_sup_09_defaults_of_a_spec() -> None:
         False,
     )
     assert supervisor.child_spec(spec, type="supervisor").patience is None
+    assert supervisor.child_spec(spec, id="own").code == (Child,)
+    assert ChildSpec("own", (start_a_child, (1,))).code == (__name__,)
+    assert ChildSpec("own", (start_a_child, ()), modules=("m",)).code == ("m",)
+
+
+def start_a_child(arg: Any) -> Pid:
+    return Child.start_link(arg)
 
 
 def test_sup_10_defaults_of_the_flags() -> None:
@@ -174,7 +182,12 @@ def test_sup_16_the_strategy_must_be_given() -> None:
 
 
 def test_sup_17_a_child_that_is_none_is_refused_with_the_forms() -> None:
-    """Child forms: Module, {Module, arg}, map; bad ones raise."""
+    """Child forms: Module, {Module, arg}, map, old 6-tuple; bad ones raise."""
+    start = (Child.start_link, (1,))
+    old = ("old", start, "transient", 1.0, "worker", (Child,))
+    assert supervisor.child_spec(old) == ChildSpec(*old)
+    with pytest.raises(BadChildSpec, match="restart='never'"):
+        supervisor.child_spec(("old", start, "never", 1.0, "worker", (Child,)))
     assert supervisor.child_spec(Child).start[1] == (None,)
     for bad in (7, "x", (Child, 1, 2), int):
         with pytest.raises(BadChildSpec, match="expected a class"):
