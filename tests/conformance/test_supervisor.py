@@ -184,7 +184,7 @@ def test_sup_16_the_strategy_must_be_given() -> None:
 def test_sup_17_a_child_that_is_none_is_refused_with_the_forms() -> None:
     """Child forms: Module, {Module, arg}, map, old 6-tuple; bad ones raise."""
     start = (Child.start_link, (1,))
-    old = ("old", start, "transient", 1.0, "worker", (Child,))
+    old: Any = ("old", start, "transient", 1.0, "worker", (Child,))
     assert supervisor.child_spec(old) == ChildSpec(*old)
     with pytest.raises(BadChildSpec, match="restart='never'"):
         supervisor.child_spec(("old", start, "never", 1.0, "worker", (Child,)))
