@@ -26,7 +26,7 @@ from otpy.machines.global_ import (
 )
 from otpy.machines.global_locks import GiveBack, Locks, TableEvent, Take
 from otpy.machines.global_messages import Wanted
-from otpy.runtime import process
+from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
 from otpy.runtime.node import Node
@@ -65,9 +65,9 @@ class Server(GenServer["State"], kernel=True):
     def init(self, arg: Service) -> Ok["State"]:
         process.flag(trap_exit=True)
         me = current()
-        me.node.node_watchers[me.pid] = 1
+        me.node.node_watchers[me.pid] = {"visible": 1}
         state = State(arg)
-        for peer in list(me.node.peers):
+        for peer in peers.visible(me.node):
             state.node_up(peer)
         return Ok(state)
 
@@ -210,7 +210,7 @@ class State:
 
     def message(self, sender: str, body: Any) -> None:
         """A message of another name server; the first one may be how we learn of it."""
-        if sender not in self.node.peers:
+        if not peers.sees(self.node, sender):
             return
         if body == AGAIN:
             self.node_down(sender)
@@ -242,7 +242,7 @@ class State:
         """The name server of another node ended, or was not there when we looked for it."""
         heard = reason == NOPROC and peer in self.heard
         self.node_down(peer)
-        if heard and peer in self.node.peers:
+        if heard and peers.sees(self.node, peer):
             # It began just after the look, and has spoken to us already. What we told it may
             # have come too early: both begin anew.
             self.send(peer, AGAIN)

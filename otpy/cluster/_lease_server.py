@@ -28,7 +28,7 @@ from otpy.machines.lease_granter import Effects as GranterEffects
 from otpy.machines.lease_granter import Granter, Record, Send, Write
 from otpy.machines.lease_holders import Freed, Holders
 from otpy.machines.lease_messages import Ask, Propose, Quorum, Release, read
-from otpy.runtime import process
+from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
 from otpy.terms.errors import NotSendable
@@ -83,9 +83,9 @@ class LeaseServer(GenServer["State"], kernel=True):
     def init(self, arg: Service) -> Ok["State"]:
         process.flag(trap_exit=True)
         me = current()
-        me.node.node_watchers[me.pid] = 1
+        me.node.node_watchers[me.pid] = {"visible": 1}
         state = State(arg)
-        for peer in list(me.node.peers):
+        for peer in peers.visible(me.node):
             state.node_up(peer)
         return Ok(state)
 
@@ -191,7 +191,7 @@ class State:
         """A message for a lease server; the others' if we see them."""
         if node == self.here:
             self.own.append(message)
-        elif node in self.node.peers:
+        elif peers.sees(self.node, node):
             me = current()
             dest = At(SERVER, node)
             try:
@@ -202,7 +202,7 @@ class State:
 
     def tell_all(self, message: tuple[Any, ...]) -> None:
         """A message for every other lease server."""
-        for peer in list(self.node.peers):
+        for peer in peers.visible(self.node):
             self.send(peer, message)
 
     def freed(self, freed: list[Freed]) -> None:
@@ -273,7 +273,7 @@ class State:
 
     def message(self, sender: str, body: Any) -> None:
         """A message of another lease server."""
-        if sender not in self.node.peers:
+        if not peers.sees(self.node, sender):
             return
         match body:
             case ("held", name, Pid() as pid, int(token)) if self.is_of(name, pid, sender):
@@ -372,8 +372,8 @@ class State:
     def begin(self, name: Any, pid: Pid, quorum: Quorum) -> Contest:
         """A new contest, which asks at once."""
         asked = self.asked.get(name, 0)
-        peers = tuple(self.node.peers)
-        candidate = Candidate(self.here, name, pid, quorum, self.lease, peers, asked)
+        others = tuple(peers.visible(self.node))
+        candidate = Candidate(self.here, name, pid, quorum, self.lease, others, asked)
         contest = self.contests[name, pid] = Contest(candidate)
         self.watch(pid)
         return contest

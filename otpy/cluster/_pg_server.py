@@ -18,7 +18,7 @@ from otpy.distribution.codec import DecodeError, decode, encode
 from otpy.machines.patterns import PLAIN
 from otpy.machines.pg import Discover, Effects, Groups, More, Send, Tell, Unwatch, Watch
 from otpy.machines.pg_messages import Key, read, weight
-from otpy.runtime import process
+from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
 from otpy.runtime.node import Node
@@ -139,8 +139,8 @@ class Server(GenServer["State"], kernel=True):
         scopes = me.node.own(Scopes)
         me.node.masks["pg"] = scopes.deaths.mask
         scopes.table[arg] = state.scope
-        me.node.node_watchers[me.pid] = 1
-        for peer in list(me.node.peers):
+        me.node.node_watchers[me.pid] = {"visible": 1}
+        for peer in peers.visible(me.node):
             state.do(state.groups.node_up(peer))
         return Ok(state)
 
@@ -261,6 +261,8 @@ class State:
         life = self.node.peers.get(pid.node)
         if life is None or life.bits != pid.bits or life.started != pid.started:
             return  # it will discover us again, or its next life will
+        if pid.node in self.node.hidden:
+            return
         with self.scope.lock:
             effects = self.groups.message(message)
         self.do(effects)

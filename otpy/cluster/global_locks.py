@@ -22,7 +22,7 @@ from otpy.machines.global_locks import (
     Said,
     Wait,
 )
-from otpy.runtime import process
+from otpy.runtime import peers, process
 from otpy.runtime._current import check_may_wait, current
 from otpy.terms.errors import BadArgument, CallExit
 from otpy.terms.names import At
@@ -95,9 +95,9 @@ def trans(
 
 
 def all_nodes() -> list[str]:
-    """This node, and those connected to it."""
+    """This node, and those that are visibly connected to it."""
     node = current().node
-    return [node.name, *list(node.peers)]
+    return [node.name, *peers.visible(node)]
 
 
 def _places(nodes: list[str] | None) -> list[str]:

@@ -27,6 +27,8 @@ def start_node(
     state_dir: str | Path | None = None,
     network: Network | None = None,
     refused: Iterable[str] = (),
+    hidden: bool = False,
+    prevent_overlapping_partitions: bool = True,
 ) -> Node:
     """Start a node with its mesh and the cluster's names: ``elixir --name NAME --cookie COOKIE``.
 
@@ -44,10 +46,18 @@ def start_node(
     waits for none. Nodes that start at the same instant may still miss each other. Tests that
     start a node on one side of a netsplit give as ``refused`` the nodes of the other.
 
+    ``hidden`` (``-hidden``): all its connections are hidden. It connects to a node when something
+    is sent there or ``node.connect`` says so, nobody connects to it because it was found, and no
+    names, locks, leases or groups are shared over such a connection.
+
+    ``prevent_overlapping_partitions`` (``kernel``'s): where two nodes cannot see each other for
+    half of ``net_ticktime``, those that see both part with the one that started later, until the
+    two do. On all nodes alike.
+
     ``lease_time`` and ``state_dir`` are for names with a quorum, see ``global_.start``.
 
-    Raises ``NodeError`` for a bad name, and what ``start_mesh`` raises: ``AddressInUse``,
-    ``NodeNameTaken``, ``WeakCookie``.
+    Raises ``NodeError`` for a bad name, ``BadArgument``, and what ``start_mesh`` raises:
+    ``AddressInUse``, ``NodeNameTaken``, ``WeakCookie``.
     """
     check_seconds("sync_nodes_timeout", sync_nodes_timeout)
     node = Node(name).start()
@@ -62,9 +72,11 @@ def start_node(
             discovery=discovery,
             net_ticktime=net_ticktime,
             refused=refused,
+            hidden=hidden,
+            prevent_overlapping_partitions=prevent_overlapping_partitions,
         )
         global_.start(node, lease_time=lease_time, state_dir=state_dir)
-        if network is None and sync_nodes_timeout > 0:
+        if network is None and sync_nodes_timeout > 0 and not hidden:
             meet(node, mesh, sync_nodes_timeout)
     except BaseException:
         node.stop()

@@ -2,9 +2,10 @@
 
 | frame | holds                                                              |
 |-------|--------------------------------------------------------------------|
-| H     | protocol, name, start, bits, address, the name that is looked for  |
+| H     | protocol, name, start, bits, address, whom it looks for, if hidden |
 | A     | the session id of the H it answers, start, bits                    |
 | M     | names and addresses of the connected nodes                         |
+| V     | whom the node accounts for: ``machines/overlaps.py``               |
 | R     | why an H was refused                                               |
 | B     | the end of the session; start, bits of a node that drains          |
 | T     | nothing: a sign of life                                            |
@@ -21,6 +22,7 @@ from otpy.terms.pid import Creation
 
 T = TypeVar("T")
 Members = list[tuple[str, str]]
+Accounts = list[str]
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
@@ -32,6 +34,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     bits: int
     address: str
     wanted: str
+    hidden: bool = False  # a node that does not say so is not
 
     @property
     def creation(self) -> Creation:
@@ -55,9 +58,9 @@ class Ack(msgspec.Struct, frozen=True, array_like=True):
     bits: int
 
 
-def hello(me: Creation, address: str, wanted: str) -> bytes:
+def hello(me: Creation, address: str, wanted: str, hidden: bool = False) -> bytes:
     """The H frame of a node that looks for ``wanted``."""
-    words = Hello(PROTOCOL, me.node, me.started, me.bits, address, wanted)
+    words = Hello(PROTOCOL, me.node, me.started, me.bits, address, wanted, hidden)
     return b"H" + msgspec.msgpack.encode(words)
 
 
@@ -98,6 +101,11 @@ def goodbye(me: Creation | None) -> bytes:
 def members(known: Members) -> bytes:
     """The M frame."""
     return b"M" + msgspec.msgpack.encode(known)
+
+
+def accounts(known: Accounts | None) -> bytes:
+    """The V frame; None from a node that leaves."""
+    return b"V" if known is None else b"V" + msgspec.msgpack.encode(known)
 
 
 def read(data: bytes, kind: type[T]) -> T | str:

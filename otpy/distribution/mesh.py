@@ -11,18 +11,19 @@ from otpy.distribution.codec import DecodeError
 from otpy.distribution.delivery import hand_in_frame, hand_in_piece
 from otpy.distribution.discovery._strategy import Finding
 from otpy.distribution.fragments import Assembly
+from otpy.distribution.membership import Membership
 from otpy.distribution.peer import FIRST_RETRY, Peer
 from otpy.distribution.routing import Routing
 from otpy.distribution.transport import BUSY_LIMIT, Handler, Link, Transport
 from otpy.machines.discovery import Dialing, Entry, tcp
 from otpy.machines.session import Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
+from otpy.runtime.peers import is_of
+from otpy.runtime.ports import NodeType
 from otpy.terms.pid import Creation
 from otpy.terms.signals import Signal
 
 LOG = logging.getLogger("otpy.mesh")
-TELL = 30.0  # seconds after which nodes tell each other anew whom they are connected to
-TOLD = 300.0  # seconds for which a node is dialed that was told of, and is not found
 PIECE = ord("F")
 PATIENCE = 5.0  # seconds that messages wait for a connection
 
@@ -37,12 +38,16 @@ class Mesh:
         discovery: Finding,
         tick: float,
         transport: Callable[[Handler], Transport],
+        *,
+        hidden: bool = False,
+        prevent_overlapping_partitions: bool = True,
     ) -> None:
         self.node = node
         self.host = host
         self.discovery = discovery
         self.dialing = Dialing(node.name)
         self.tick = tick
+        self.hidden = hidden
         self.peers: dict[str, Peer] = {}
         self.by_rid: dict[bytes, Peer] = {}
         self.refused: dict[str, None] = {}
@@ -53,6 +58,8 @@ class Mesh:
         self.routing = Routing(node, self.wire, self._route_later, self._overloaded)
         self.route, self.stream = self.routing.route, self.routing.stream
         self.when_free = self.routing.when_free
+        settle = tick / 2 if prevent_overlapping_partitions else None
+        self.membership = Membership(node, self.wire, self.connected, settle, self._end, self._seek)
         self.port = 0
 
     # The router port, from any thread. ``route``, ``stream`` and ``when_free`` are of ``routing``.
@@ -78,9 +85,9 @@ class Mesh:
             LOG.warning("%s: %s takes too little, session ended", self.node.name, name)
             self._end(peer, "overloaded")
 
-    def nodes(self) -> list[str]:
+    def nodes(self, which: NodeType = "visible") -> list[str]:
         """The connected nodes, by name."""
-        return sorted(self.connected)
+        return sorted(name for name, peer in self.connected.items() if is_of(which, peer.hidden))
 
     def connect(self, node: str, timeout: float = PATIENCE) -> bool:
         """Connect to a known node; whether it is connected. Blocks its thread."""
@@ -94,7 +101,7 @@ class Mesh:
                 done(True)
                 return
             peer = self.peers.get(node) or self._known(node)
-            if peer is None or node in self.refused or self.dialing.draining or self.stopped:
+            if peer is None or self._shut(node) or self.dialing.draining or self.stopped:
                 done(False)
                 return
             peer.wanted.append(done)
@@ -148,9 +155,7 @@ class Mesh:
             self.refused.pop(node, None)
             peer = self.peers.get(node) or self._known(node)
             if peer is not None:
-                peer.backoff.reset()
-                peer.trying = False
-                self._try(peer)
+                self._afresh(peer)
 
         self.wire.soon(begin)
 
@@ -159,6 +164,7 @@ class Mesh:
 
         def begin() -> None:
             self.dialing.draining = True
+            self.membership.leave()
             for peer in self.peers.values():
                 if peer.link is None:
                     self._give_up_waiting(peer)
@@ -195,14 +201,14 @@ class Mesh:
     def start(self, port: int) -> None:
         """Listen, begin to find others and to connect. Raises what the discovery raises."""
         self.port = self.wire.bind(self.host, port)
-        here = Entry(self.node.name, self.host, self.port, os.getpid())
+        here = Entry(self.node.name, self.host, self.port, os.getpid(), self.hidden)
         try:
             self.discovery.open(here, self.node.creation, self.wire, self._found)
         except BaseException:
             self.wire.stop()
             raise
         self.wire.soon(self._ticks)
-        self.wire.soon(self._tell_all_members)
+        self.wire.soon(self.membership.start)
         self.wire.start(self.node.name)
 
     def _known(self, name: str) -> Peer | None:
@@ -219,13 +225,36 @@ class Mesh:
         return peer
 
     def _found(self, entries: list[Entry]) -> None:
-        """A tick: who there is, against who is connected."""
+        """A tick: who there is, against who is connected. A hidden node connects when asked to."""
+        if self.hidden:
+            return
         for entry in self.dialing.wanted(entries, self.connected, self.node.clock.now()):
             self._try(self._peer(entry.name, entry.address))
 
+    def _seek(self, name: str, address: str | None) -> None:
+        """Connect to a node that another one named, or from which this one kept apart."""
+        if name == self.node.name or name in self.connected or not self._may(name):
+            return
+        peer = self.peers.get(name) or (self._peer(name, address) if address else None)
+        if peer is not None:
+            peer.told(self.node.clock.now())
+            if address is None:
+                self._afresh(peer)
+            else:
+                self._try(peer)
+
+    def _afresh(self, peer: Peer) -> None:
+        peer.backoff.reset()
+        peer.trying = False
+        self._try(peer)
+
+    def _shut(self, name: str) -> bool:
+        """Whether a node is neither dialed nor let in."""
+        return name in self.refused or self.membership.apart(name)
+
     def _may(self, name: str) -> bool:
         may = self.dialing.may(name, self.node.clock.now())
-        return may and name not in self.refused and not self.stopped
+        return may and not self._shut(name) and not self.stopped
 
     def _ticks(self) -> None:
         self.wire.later(self.tick / 4, self._ticks)
@@ -237,7 +266,7 @@ class Mesh:
                 self._do(peer, peer.session.silent(now, self.tick))
 
     def _try(self, peer: Peer) -> None:
-        if peer.link is not None or peer.trying or peer.name in self.refused:
+        if peer.link is not None or peer.trying or self._shut(peer.name):
             return
         if self.dialing.draining or self.stopped:
             return
@@ -254,7 +283,7 @@ class Mesh:
 
     def _hello(self, peer: Peer, link: Link) -> None:
         address = tcp(self.host, self.port)
-        link.control(hello.hello(self.node.creation, address, peer.name))
+        link.control(hello.hello(self.node.creation, address, peer.name, self.hidden))
 
     def came_in(self, rid: bytes, data: bytes) -> None:
         """A frame on our ROUTER."""
@@ -270,8 +299,8 @@ class Mesh:
                 self.wire.answer(rid, b"B")
             else:
                 self._do(peer, effects)
-        elif kind == b"M":
-            self._heard_members(data[1:])
+        elif kind == b"M" or kind == b"V":
+            self.membership.heard(peer, kind, data[1:])
         elif kind == b"T":
             peer.session.tick(rid, self.node.clock.now())
         elif kind == b"B":
@@ -283,7 +312,7 @@ class Mesh:
             self._turn_away(rid, heard)
             return
         name, creation = heard.name, heard.creation
-        if name in self.refused or self.dialing.draining:
+        if self._shut(name) or self.dialing.draining:
             self.wire.answer(rid, self._goodbye())
             return
         self.dialing.heard(creation)
@@ -293,6 +322,7 @@ class Mesh:
             if peer.session is not None and peer.session.in_id is not None:
                 self._end(peer, "restarted")
         peer.in_id, peer.in_creation = rid, creation
+        peer.hidden = self.hidden or heard.hidden
         self.by_rid[rid] = peer
         self.wire.answer(rid, hello.ack(rid, self.node.creation))
         if peer.session is not None:
@@ -318,31 +348,6 @@ class Mesh:
                 self.dialing.goodbye(life, self.node.clock.now())
         self._forget_in(peer)
         self._end(peer, "bye")
-
-    def _tell_all_members(self) -> None:
-        self.wire.later(TELL, self._tell_all_members)
-        for peer in self.connected.values():
-            if peer.link is not None:
-                self._tell_members(peer, peer.link)
-
-    def _tell_members(self, peer: Peer, link: Link) -> None:
-        others = [(p.name, p.address) for p in self.connected.values() if p is not peer]
-        if others:
-            link.control(hello.members(others))
-
-    def _heard_members(self, data: bytes) -> None:
-        members = hello.read(data, hello.Members)
-        if isinstance(members, str):
-            LOG.warning("a peer sent no proper list of members: %s", members)
-            return
-        for name, address in members:
-            if name != self.node.name and name not in self.connected and self._may(name):
-                peer = self.peers.get(name) or self._peer(name, address)
-                self._told(peer)
-                self._try(peer)
-
-    def _told(self, peer: Peer) -> None:
-        peer.told_until = max(peer.told_until, self.node.clock.now() + TOLD)
 
     def _turn_away(self, rid: bytes, refusal: hello.Refusal) -> None:
         self.wire.answer(rid, b"R" + refusal.why.encode())
@@ -405,7 +410,7 @@ class Mesh:
         if session is not None:
             self._do(peer, session.end(reason))
         self._give_up_waiting(peer)
-        if not self.stopped and not peer.trying and peer.name not in self.refused:
+        if not self.stopped and not peer.trying and not self._shut(peer.name):
             peer.trying = True
             wait = peer.backoff.next(self.node.entropy)
             self.wire.later(wait, lambda: self._again(peer))
@@ -414,13 +419,20 @@ class Mesh:
         if not peer.trying:
             return
         peer.trying = False
-        told = peer.in_id is not None or peer.told_until > self.node.clock.now()
-        known = told or self.discovery.get(peer.name) is not None
-        if known and self._may(peer.name):
+        if self._looked_for(peer) and self._may(peer.name):
             self._try(peer)
         else:
             self._give_up_waiting(peer)
             peer.tell(False)
+
+    def _looked_for(self, peer: Peer) -> bool:
+        """Whether to try again: nobody seeks hidden nodes, nor do they, but for who waits."""
+        entry = self.discovery.get(peer.name)
+        if peer.in_id is not None or peer.told_until > self.node.clock.now():
+            return True
+        if self.hidden or peer.hidden or (entry is not None and entry.hidden):
+            return bool(peer.wanted or peer.waiting)
+        return entry is not None
 
     def _give_up_waiting(self, peer: Peer) -> None:
         waiting = peer.take_waiting()
@@ -446,8 +458,9 @@ class Mesh:
                     if peer.session is not None:
                         self._end(peer, reason)
                     if was_up and peer.told_until:
-                        self._told(peer)
+                        peer.told(self.node.clock.now())
                     if was_up and creation is not None:
+                        self.membership.went_down(peer)
                         LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
                         self.node.peer_down(creation, reason)
                 case _:
@@ -466,10 +479,10 @@ class Mesh:
         peer.complained = False
         self.turned_away.pop(peer.name, None)
         LOG.info("%s: %s is up", self.node.name, peer.name)
-        self._tell_members(peer, link)
+        self.membership.came_up(peer, creation)
         self.routing.began(peer.name, link, peer.take_waiting())
         self.connected[peer.name] = peer
-        self.node.peer_up(creation)
+        self.node.peer_up(creation, peer.hidden)
         peer.tell(True)
 
 

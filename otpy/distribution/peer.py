@@ -13,6 +13,7 @@ from otpy.terms.pid import Creation
 from otpy.terms.signals import Signal
 
 FIRST_RETRY, LAST_RETRY = 0.01, 1.0  # seconds between attempts, before the jitter
+TOLD = 300.0  # seconds for which a node is dialed that was told of, and is not found
 
 
 class Backoff:
@@ -56,8 +57,13 @@ class Peer:
     backoff: Backoff = field(default_factory=Backoff)
     trying: bool = False
     complained: bool = False
+    hidden: bool = False  # it said so, or this node is: their connection is
     told_until: float = 0.0  # another node named it, so it is tried again although not found
     wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
+
+    def told(self, now: float) -> None:
+        """Another node named it."""
+        self.told_until = max(self.told_until, now + TOLD)
 
     def take_waiting(self) -> list[tuple[Signal, list[bytes]]]:
         """The signals that waited for a session, in order."""

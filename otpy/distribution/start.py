@@ -8,9 +8,11 @@ from otpy.behaviours import _rex as _rex
 from otpy.distribution.cookie import check_strength, default_cookie, secret_key
 from otpy.distribution.discovery import LocalDirectory, Opens, Strategy
 from otpy.distribution.discovery._looking import Looking, check_strategies
+from otpy.distribution.discovery._strategy import Finding
 from otpy.distribution.memory import Network, NetworkFinding
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.transport import Handler, Transport
+from otpy.runtime.arguments import check_flag
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, NodeError
 from otpy.terms.values import is_whole
@@ -30,6 +32,8 @@ def start_mesh(
     discovery: Sequence[Strategy | Opens] | None = None,
     net_ticktime: float = 10.0,
     refused: Iterable[str] = (),
+    hidden: bool = False,
+    prevent_overlapping_partitions: bool = True,
 ) -> Mesh:
     """Give a node its mesh: listen, and connect to every node that its discovery finds.
 
@@ -40,21 +44,34 @@ def start_mesh(
     machine's, ``NodeNameTaken`` and ``WeakCookie``. ``refused``: nodes that are cut off from the
     start, as by ``Mesh.cut``. With a ``network`` (``distribution.memory``)
     the node reaches the other nodes of that network only, without sockets; cookie and
-    directory do not matter then, and there can be no other discovery.
+    directory do not matter then, and there can be no other discovery. ``hidden`` and
+    ``prevent_overlapping_partitions``: see ``start_node``.
     """
     node.check()
     _check(host, port, cookie, net_ticktime)
+    check_flag("hidden", hidden)
+    check_flag("prevent_overlapping_partitions", prevent_overlapping_partitions)
     strategies = _strategies(discovery, directory, network)
     if node.router is not None:
         raise NodeError(f"{node.name} has a mesh already")
     host = host or node.name.split("@")[1]
     if network is not None:
-        mesh = Mesh(node, host, NetworkFinding(network), net_ticktime, network.transport)
+        finding: Finding = NetworkFinding(network)
+        transport: Callable[[Handler], Transport] = network.transport
     else:
         secret = cookie if cookie is not None else default_cookie()
         check_strength(secret, host)
-        looking = Looking(strategies, secret, node.clock)
-        mesh = Mesh(node, host, looking, net_ticktime, _sockets(node, secret, net_ticktime))
+        finding = Looking(strategies, secret, node.clock)
+        transport = _sockets(node, secret, net_ticktime)
+    mesh = Mesh(
+        node,
+        host,
+        finding,
+        net_ticktime,
+        transport,
+        hidden=hidden,
+        prevent_overlapping_partitions=prevent_overlapping_partitions,
+    )
     mesh.refused.update(dict.fromkeys(refused))
     mesh.start(port)
     node.router = mesh

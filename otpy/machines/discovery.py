@@ -29,12 +29,16 @@ MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a node listens, and which OS process it is (0: not known)."""
+    """Where a node listens, and which OS process it is (0: not known).
+
+    A ``hidden`` node is connected to when somebody asks for it, and never because it was found.
+    """
 
     name: str
     host: str
     port: int
     pid: int = 0
+    hidden: bool = False
 
     @property
     def address(self) -> str:
@@ -91,7 +95,9 @@ class Dialing:
         """Those of the found to dial at this tick."""
         wanted: list[Entry] = []
         for entry in found:
-            if entry.name != self.me and entry.name not in connected and self.may(entry.name, now):
+            if entry.hidden or entry.name == self.me or entry.name in connected:
+                continue
+            if self.may(entry.name, now):
                 wanted.append(entry)
                 if entry.name in self.left:
                     self.left[entry.name].again = now + LOOK_AGAIN

@@ -38,6 +38,7 @@ class Packet(msgspec.Struct, frozen=True, array_like=True):
     host: str
     port: int
     leaving: bool
+    hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Gossip:
     host: str
     port: int
     expire_after: float
+    hidden: bool = False
     number: int = 0
     heard: dict[str, Heard] = field(default_factory=dict[str, Heard])
 
@@ -64,7 +66,16 @@ class Gossip:
         """The next packet of this node."""
         self.number += 1
         me = self.life
-        words = Packet(me.node, me.started, me.bits, self.number, self.host, self.port, leaving)
+        words = Packet(
+            me.node,
+            me.started,
+            me.bits,
+            self.number,
+            self.host,
+            self.port,
+            leaving,
+            self.hidden,
+        )
         data = msgspec.msgpack.encode(words)
         return MARK + self._mac(data) + data
 
@@ -115,4 +126,4 @@ def _order(packet: Packet) -> tuple[int, int, int]:
 
 
 def _entry(packet: Packet) -> Entry:
-    return Entry(packet.name, packet.host, packet.port)
+    return Entry(packet.name, packet.host, packet.port, hidden=packet.hidden)

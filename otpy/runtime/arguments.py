@@ -18,6 +18,12 @@ def check_timeout(timeout: object) -> None:
         check_seconds("timeout", timeout)
 
 
+def check_flag(what: str, value: object) -> None:
+    """Raise ``BadArgument`` unless ``value`` is a bool."""
+    if not isinstance(value, bool):
+        raise BadArgument(f"{what}={value!r}; expected True or False")
+
+
 def check_function(what: str, fn: object) -> None:
     """Raise ``BadArgument`` unless ``fn`` can be called."""
     if not callable(fn):

@@ -24,6 +24,7 @@ from otpy.runtime.ports import (
     Entropy,
     Held,
     NameService,
+    NodeType,
     Router,
     SystemClock,
     system_entropy,
@@ -86,10 +87,11 @@ class Node:
         self.masks: dict[str, Callable[[Pid], None]] = {}  # told of deaths elsewhere, before all
         self.router: Router | None = None
         self.peers: dict[str, Creation] = {}
+        self.hidden: dict[str, None] = {}  # those of them with which the connection is hidden
         self.belongings = Belongings(self)
         self.busy: dict[Held, None] = {}  # for whom too much waits, and whose: see busy.py
         self.peer_users: dict[str, dict[Pid, None]] = {}
-        self.node_watchers: dict[Pid, int] = {}
+        self.node_watchers: dict[Pid, dict[NodeType, int]] = {}
         self.node_monitors = NodeMonitors()
         self.orphans = Orphans(self)
         self.pool: Jobs = Pool(f"otpy-blocking-{name}")
@@ -451,9 +453,9 @@ class Node:
         if proc is not None:
             proc.put_many(items)
 
-    def peer_up(self, creation: Creation) -> None:
+    def peer_up(self, creation: Creation, hidden: bool = False) -> None:
         """A session with another node began."""
-        peers.came_up(self, creation)
+        peers.came_up(self, creation, hidden)
 
     def peer_down(self, creation: Creation, reason: Any) -> None:
         """A session ended; everything that came in it has been handed in."""

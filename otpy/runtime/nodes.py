@@ -15,7 +15,7 @@ from otpy.runtime._current import current, waiter
 from otpy.runtime.arguments import check_function
 from otpy.runtime.node import Node
 from otpy.runtime.outside import Begin, outside
-from otpy.runtime.ports import Router
+from otpy.runtime.ports import NodeType, Router
 from otpy.runtime.process import receive
 from otpy.runtime.record import REPLY, Process
 from otpy.runtime.reports import function_name
@@ -27,6 +27,7 @@ from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NOPROC
 
 LOG = logging.getLogger("otpy.process")
+NODE_TYPES = ("visible", "hidden", "all")
 Which = Literal["visible", "hidden", "connected", "this", "known"]
 
 
@@ -58,17 +59,18 @@ def alive() -> bool:
 
 
 def list_(which: Which | list[Which] = "visible") -> list[str]:
-    """The names of nodes, sorted; the connected ones by default: ``Node.list/0,1``.
+    """The names of nodes, sorted; the visible ones by default: ``Node.list/0,1``.
 
-    ``which``: "visible" and "connected" are the connected nodes, "hidden" none (there
-    are no hidden nodes yet), "this" is this node, "known" this and the connected ones;
-    a list of them gives all of these. Raises ``BadArgument``.
+    ``which``: "visible" are those of the mesh, "hidden" those connected by hidden connections
+    (``start_node(..., hidden=True)``), "connected" both; "this" is this node, "known" this and
+    the connected ones; a list of them gives all of these. Raises ``BadArgument``.
     """
     node = current().node
-    connected = node.router.nodes() if node.router is not None else []
+    connected = node.router.nodes("all") if node.router is not None else []
+    hidden = node.router.nodes("hidden") if node.router is not None else []
     groups = {
-        "visible": connected,
-        "hidden": [],
+        "visible": [name for name in connected if name not in hidden],
+        "hidden": hidden,
         "connected": connected,
         "this": [node.name],
         "known": [node.name, *connected],
@@ -188,20 +190,27 @@ def monitor(name: str, flag: bool) -> None:
     router.reach(name, tried)
 
 
-def monitor_nodes(flag: bool) -> None:
-    """Hear of every node that comes up or goes down: ``net_kernel:monitor_nodes/1``.
+def monitor_nodes(flag: bool, *, node_type: NodeType = "visible") -> None:
+    """Hear of every node that comes up or goes down: ``net_kernel:monitor_nodes/1,2``.
+
+    ``node_type``: "visible" nodes, "hidden" ones or "all"; the messages say which it is.
 
     ``NodeUp(name)`` comes before anything else of a new session, ``NodeDown(name,
     reason)`` after everything of it. Each call with True adds one of each per event; False
-    ends them all. Raises ``BadArgument``.
+    ends all those of this ``node_type``. Raises ``BadArgument``.
     """
     _check_flag("monitor_nodes", flag)
+    if node_type not in NODE_TYPES:
+        raise BadArgument(f"monitor_nodes: node_type={node_type!r}; expected {NODE_TYPES}")
     me = current()
     watchers = me.node.node_watchers
-    if not flag:
+    watched = watchers.setdefault(me.pid, {})
+    if flag:
+        watched[node_type] = watched.get(node_type, 0) + 1
+    else:
+        watched.pop(node_type, None)
+    if not watched:
         watchers.pop(me.pid, None)
-        return
-    watchers[me.pid] = watchers.get(me.pid, 0) + 1
     if not me.alive:
         watchers.pop(me.pid, None)
         me.raise_dead()

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from otpy.runtime.ports import NodeType
 from otpy.runtime.record import NodeGone
 from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.pid import Creation, Pid
@@ -10,11 +11,28 @@ if TYPE_CHECKING:
     from otpy.runtime.node import Node
 
 
-def came_up(node: "Node", creation: Creation) -> None:
+def is_of(which: NodeType, hidden: bool) -> bool:
+    """Whether a connection is one of these."""
+    return which == "all" or (which == "hidden") == hidden
+
+
+def visible(node: "Node") -> list[str]:
+    """The connected nodes that share names, locks, leases and groups with this one."""
+    return [name for name in list(node.peers) if name not in node.hidden]
+
+
+def sees(node: "Node", name: str) -> bool:
+    """Whether a node is one of the ``visible``."""
+    return name in node.peers and name not in node.hidden
+
+
+def came_up(node: "Node", creation: Creation, hidden: bool) -> None:
     """A session with another node began."""
+    if hidden:
+        node.hidden[creation.node] = None
     node.peers[creation.node] = creation
     node.events.emit("node_up", node=creation.node)
-    _tell_watchers(node, NodeUp(creation.node))
+    _tell_watchers(node, NodeUp(creation.node, "hidden" if hidden else "visible"))
 
 
 def went_down(node: "Node", creation: Creation, reason: Any) -> None:
@@ -25,6 +43,8 @@ def went_down(node: "Node", creation: Creation, reason: Any) -> None:
     """
     peer = creation.node
     node.peers.pop(peer, None)
+    hidden = peer in node.hidden
+    node.hidden.pop(peer, None)
     for pid in list(node.peer_users.pop(peer, {})):
         proc = node.procs.get(pid)
         if proc is not None:
@@ -32,7 +52,7 @@ def went_down(node: "Node", creation: Creation, reason: Any) -> None:
                 proc.peers.pop(peer, None)
             proc.submit(NodeGone(pid, peer))
     node.events.emit("node_down", node=peer, reason=reason)
-    down = NodeDown(peer, reason)
+    down = NodeDown(peer, reason, "hidden" if hidden else "visible")
     for pid, times in node.node_monitors.take(peer):
         _tell(node, pid, down, times)
     _tell_watchers(node, down)
@@ -45,8 +65,11 @@ def unreachable(node: "Node", peer: str, pid: Pid, number: int) -> None:
 
 
 def _tell_watchers(node: "Node", message: NodeUp | NodeDown) -> None:
-    for pid, times in list(node.node_watchers.items()):
-        _tell(node, pid, message, times)
+    hidden = message.node_type == "hidden"
+    for pid, watched in list(node.node_watchers.items()):
+        times = sum(times for which, times in list(watched.items()) if is_of(which, hidden))
+        if times:
+            _tell(node, pid, message, times)
 
 
 def _tell(node: "Node", pid: Pid, message: NodeUp | NodeDown, times: int = 1) -> None:

@@ -120,7 +120,7 @@ def _send_if(me: Process, dest: Dest, message: Any, nosuspend: bool, noconnect: 
     goal = dest if isinstance(dest, (Pid, Ref, At)) else _found(me, dest)
     router = me.node.router
     if goal.node != me.node.name and router is not None:
-        if noconnect and goal.node not in router.nodes():
+        if noconnect and goal.node not in router.nodes("all"):
             return "noconnect"
         if nosuspend and is_busy(me.node, me, goal.node):
             return "nosuspend"

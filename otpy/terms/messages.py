@@ -1,7 +1,7 @@
 """Messages that otpy itself puts into mailboxes: frozen dataclasses, to ``match`` on."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
@@ -86,6 +86,7 @@ class NodeUp:
     """A node came up (``process`` must have called ``node.monitor_nodes``)."""
 
     node: str
+    node_type: Literal["visible", "hidden"] = "visible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class NodeDown:
 
     node: str
     reason: Any = None
+    node_type: Literal["visible", "hidden"] = "visible"
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,8 @@ def main(name: str, peers: list[str], directory: str, ticktime: float) -> None:
         for peer in peers:
             process.spawn(send_blindly, node, peer, life)
             watching.append(process.spawn(send_aware, node, peer, life))
-        node.node_watchers.update(dict.fromkeys(watching, 1))  # before there is a mesh
+        for pid in watching:  # before there is a mesh
+            node.node_watchers[pid] = {"visible": 1}
         cookie = os.environ["OTPY_CHAOS_COOKIE"]
         obey(start_mesh(node, cookie=cookie, directory=directory, net_ticktime=ticktime))
 

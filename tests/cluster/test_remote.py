@@ -182,7 +182,7 @@ def test_node_down_comes_after_the_last_message(cluster: Cluster) -> None:
     cluster.start("ab")
     with cluster.nodes["a"].attached():
         me = self_pid()
-        cluster.nodes["a"].node_watchers[me] = 1
+        cluster.nodes["a"].node_watchers[me] = {"visible": 1}
         with cluster.nodes["b"].attached():
             for number in range(500):
                 process.send(me, number)

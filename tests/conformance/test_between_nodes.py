@@ -228,7 +228,7 @@ def test_proc_25_a_nodes_messages_come_before_its_nodedown(cluster: Cluster) -> 
     cluster.start("ab")
     with cluster.nodes["a"].attached():
         me = self_pid()
-        cluster.nodes["a"].node_watchers[me] = 1
+        cluster.nodes["a"].node_watchers[me] = {"visible": 1}
         with cluster.nodes["b"].attached():
             ends = [process.spawn(talks, me, number, green=True) for number in range(5)]
             for pid in ends:

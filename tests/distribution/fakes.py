@@ -38,7 +38,7 @@ class FakeNode:
         for item in items:
             self._note("inbound", item)
 
-    def peer_up(self, creation: Creation) -> None:
+    def peer_up(self, creation: Creation, hidden: bool = False) -> None:
         self._note("up", creation.node)
 
     def peer_down(self, creation: Creation, reason: Any) -> None:

@@ -257,7 +257,7 @@ def test_an_address_that_cannot_be_listened_at_is_said_so(join: Join) -> None:
 def test_a_node_that_was_told_of_and_is_nowhere_is_not_dialed_for_ever(
     join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("otpy.distribution.mesh.TOLD", 0.5)
+    monkeypatch.setattr("otpy.distribution.peer.TOLD", 0.5)
     a = join(A, discovery=[])
     c = join(C, discovery=[listed(a)])
     eventually(lambda: meshed(a, c))
@@ -273,8 +273,8 @@ def test_a_node_that_was_told_of_and_is_nowhere_is_not_dialed_for_ever(
 def test_nodes_that_were_parted_for_long_are_told_of_each_other_anew(
     join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("otpy.distribution.mesh.TOLD", 0.0)
-    monkeypatch.setattr("otpy.distribution.mesh.TELL", 0.2)
+    monkeypatch.setattr("otpy.distribution.peer.TOLD", 0.0)
+    monkeypatch.setattr("otpy.distribution.membership.TELL", 0.2)
     a = join(A, discovery=[])
     b, c = (join(name, discovery=[listed(a)]) for name in (B, C))
     eventually(lambda: meshed(a, b, c))

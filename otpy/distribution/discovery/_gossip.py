@@ -87,6 +87,7 @@ class OpenGossip:
             here.entry.host,
             here.entry.port,
             config.expire_after,
+            here.entry.hidden,
         )
         self.due = float("-inf")
         self.first = True
