@@ -103,9 +103,10 @@ MODULES = [
     (
         global_,
         """
-        Lease LockId NO_TOKEN NoToken Resolver add_member del_lock lease members monitor_name
-        notify_all_name random_exit_name random_notify_name re_register_name register_name
-        registered_names remove_member send set_lock start sync trans unregister_name whereis_name
+        Lease LockId NO_TOKEN NoToken Resolver add_member del_lock disconnect lease members
+        monitor_name notify_all_name random_exit_name random_notify_name re_register_name
+        register_name registered_names remove_member send set_lock start sync trans
+        unregister_name whereis_name
         """,
     ),
     (

@@ -38,7 +38,7 @@ from otpy.machines.global_ import (
     Names,
 )
 from otpy.machines.global_messages import Wanted
-from otpy.runtime import process
+from otpy.runtime import nodes, peers, process
 from otpy.runtime._current import check_may_wait, current, current_or_none
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegistered, NotSendable
@@ -288,6 +288,20 @@ def sync() -> None:
             continue  # a node that went away has nothing to tell
 
 
+def disconnect() -> list[str]:
+    """End the session with every node of the mesh; their names: ``global:disconnect/0``.
+
+    Hidden connections stay. When it returns, the names, locks and claims of those nodes are gone
+    here. They are connected to again soon if they are found, as after ``node.disconnect``; no
+    other node parts with another because of it. Raises ``NotDistributed``.
+    """
+    check_may_wait("global_.disconnect")
+    here = _service().node
+    gone = [name for name in peers.visible(here) if nodes.disconnect(name)]
+    gen_server.call(server_of(here), ("sync",), None)
+    return sorted(gone)
+
+
 __all__ = [
     "NO_TOKEN",
     "Lease",
@@ -296,6 +310,7 @@ __all__ = [
     "Resolver",
     "add_member",
     "del_lock",
+    "disconnect",
     "lease",
     "members",
     "monitor_name",

@@ -44,7 +44,7 @@ WAIT = 10.0  # seconds, for one call
 PATIENCE = 20.0  # seconds until the nodes must see what they should
 # Those of ``start_node`` that the cluster does not give itself, and that can be sent.
 OPTIONS = frozenset(inspect.signature(start_node).parameters) - {
-    *("name", "cookie", "directory", "discovery", "host", "network", "port", "refused"),
+    *("name", "cookie", "directory", "discovery", "hidden", "host", "network", "port", "refused"),
 }
 SHOWN = 200  # lines of a node's log that a failed test shows
 
@@ -66,8 +66,8 @@ class Cluster:
     lost without a word, and the nodes find out by ``net_ticktime`` (seconds); this needs root and
     iproute2. ``modules`` are loaded by every node from the start: those of the messages that
     nodes send each other. ``folder`` keeps the logs; without it they are gone in the end. Other
-    options are those of ``start_node``, the same for each node, such as ``lease_time=1.0``; in a
-    ``state_dir`` each node has a directory, which it keeps over ``kill`` and ``restart``.
+    options are those of ``start_node``, the same for each node, such as ``lease_time=1.0``, or
+    ``prevent_overlapping_partitions=False`` where some pairs only are to be cut; in a ``state_dir`` each node has a directory, which it keeps over ``kill`` and ``restart``.
 
     Raises ``BadArgument``.
     """

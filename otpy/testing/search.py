@@ -50,6 +50,7 @@ class _Search:
     kinds: tuple[type[Fault], ...]
     window: tuple[float, float]
     start: Callable[[], Any] | None
+    prevent: bool
 
     def schedule(self, seed: int) -> Drawn:
         """The faults of a seed."""
@@ -68,7 +69,13 @@ class _Search:
         return self._run(seed, faults, True)
 
     def _run(self, seed: int, faults: Schedule, record: bool) -> tuple[Exception | None, str]:
-        sim = ClusterSimulation(seed, self.nodes, start=self.start, recording=record)
+        sim = ClusterSimulation(
+            seed,
+            self.nodes,
+            start=self.start,
+            recording=record,
+            prevent_overlapping_partitions=self.prevent,
+        )
         raised: Exception | None = None
         try:
             sim.schedule(faults)
@@ -96,11 +103,12 @@ def simulate(
     kinds: Sequence[type[Fault]] = KINDS,
     window: tuple[float, float] = (1.0, 60.0),
     start: Callable[[], Any] | None = None,
+    prevent_overlapping_partitions: bool = True,
 ) -> int:
     """Run ``test(sim)`` under many seeds; how many. Raises ``SimulationFailed`` for the first bad.
 
     Each run has a fresh ``ClusterSimulation`` of ``nodes``, on each of which ``start`` runs (see
-    there). ``seeds``: how many, from 0, or which. ``faults``: how many to draw for each seed, of
+    there, also for ``prevent_overlapping_partitions``). ``seeds``: how many, from 0, or which. ``faults``: how many to draw for each seed, of
     ``kinds``, to begin within ``window`` (seconds from, to, since the start); or a schedule, that
     then happens under every seed. The test says when it has seen enough: ``sim.let_faults_pass()``
     returns when all are over. Raises ``BadArgument``.
@@ -109,7 +117,8 @@ def simulate(
     as many, ``OTPY_TIMELINES`` is the directory of the pictures, else that of temporary files.
     """
     _check(seeds, nodes, faults, window)
-    search = _Search(test, tuple(nodes), faults, tuple(kinds), window, start)
+    prevent = prevent_overlapping_partitions
+    search = _Search(test, tuple(nodes), faults, tuple(kinds), window, start, prevent)
     number = 0
     for seed in _chosen(seeds):
         schedule = search.schedule(seed)

@@ -39,6 +39,7 @@ class ClusterSimulation(Simulation):
     process stays: what it links itself to lives as long as the node. What ``start`` raises
     is raised by the next ``wait`` or ``let_faults_pass``. With ``recording`` the history
     also says, for each instant, whom each node takes for the holder of each global name.
+    ``prevent_overlapping_partitions`` is as in ``start_node``.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class ClusterSimulation(Simulation):
         *,
         start: Callable[[], Any] | None = None,
         recording: bool = False,
+        prevent_overlapping_partitions: bool = True,
     ) -> None:
         super().__init__(seed, nodes)
         self.names = nodes
         self._start = start
+        self._prevent = prevent_overlapping_partitions
         self._raised: list[Exception] = []
         draw = self.sched.draw
         self.network = Network(self.sched.clock, lambda: draw.uniform(SHORTEST, LONGEST))
@@ -80,7 +83,9 @@ class ClusterSimulation(Simulation):
         node = self.nodes[name]
         node.own(Holder).disk = self.disks[name]
         self.history.watch(node)
-        self.meshes[name] = start_mesh(node, network=self.network)
+        self.meshes[name] = start_mesh(
+            node, network=self.network, prevent_overlapping_partitions=self._prevent
+        )
 
         def body() -> None:
             global_.start(node)

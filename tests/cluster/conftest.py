@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,13 +23,33 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         self.meshes: dict[str, Mesh] = {}
         self.bare: list[Node] = []
+        self.hidden = ""
 
-    def start(self, names: str, *, lease_time: float = 5.0, durable: bool = False) -> "Cluster":
-        """Start nodes and wait until they see each other; ``durable``: with a ``state_dir``."""
+    def start(
+        self,
+        names: str,
+        *,
+        lease_time: float = 5.0,
+        durable: bool = False,
+        hidden: str = "",
+        **options: Any,
+    ) -> "Cluster":
+        """Start nodes and wait until they see each other.
+
+        ``durable``: with a ``state_dir``; ``hidden``: which of them are; ``options`` are of
+        ``start_mesh``.
+        """
+        self.hidden += hidden
         for short in names:
             node = Node(f"{short}@127.0.0.1").start()
             self.nodes[short] = node
-            self.meshes[short] = start_mesh(node, cookie=COOKIE, directory=self.directory)
+            self.meshes[short] = start_mesh(
+                node,
+                cookie=COOKIE,
+                directory=self.directory,
+                hidden=short in hidden,
+                **options,
+            )
             state = self.directory.parent / f"state-{short}" if durable else None
             global_.start(node, lease_time=lease_time, state_dir=state)
         self.joined()
@@ -42,9 +63,10 @@ class Cluster:
         return node
 
     def joined(self) -> None:
-        """Wait for the full mesh, and until every name server has heard of every node."""
+        """Wait for the full mesh, and until every name server has heard of every visible node."""
         for short, mesh in self.meshes.items():
-            others = sorted(n.name for s, n in self.nodes.items() if s != short)
+            apart = self.hidden if short not in self.hidden else self.nodes
+            others = sorted(n.name for s, n in self.nodes.items() if s != short and s not in apart)
             eventually(lambda mesh=mesh, others=others: mesh.nodes() == others)  # type: ignore[misc]
             names = self.nodes[short].name_services["global"].names  # type: ignore[attr-defined]
             eventually(lambda names=names, others=others: sorted(names.peers) == others)  # type: ignore[misc]

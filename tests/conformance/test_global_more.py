@@ -280,7 +280,7 @@ def test_glob_16_a_resolver_that_takes_too_long_is_ended() -> None:
 def test_glob_17_the_same_pid_on_both_sides_is_no_conflict(cluster: Cluster) -> None:
     """Same pid on both sides: the resolver is not called."""
     CALLS.clear()
-    cluster.start("abc")
+    cluster.start("abc", prevent_overlapping_partitions=False)
     with cluster.nodes["b"].attached():
         pid = spawn()
         assert global_.register_name("x", pid, notes_the_call)

@@ -284,7 +284,7 @@ def test_a_node_that_starts_during_a_partition_is_on_its_side(cluster: Make) -> 
 
 
 def test_one_direction_is_enough_to_part_two_nodes(cluster: Make) -> None:
-    c = cluster(3)
+    c = cluster(3, prevent_overlapping_partitions=False)
     c.cut("a", "b")
     assert [c.call(name, node.list_) for name in "abc"] == [[C], [C], [A, B]]
     c.heal()
@@ -294,7 +294,7 @@ def test_one_direction_is_enough_to_part_two_nodes(cluster: Make) -> None:
 def test_a_paused_node_does_nothing_and_is_bound_by_a_partition_when_it_goes_on(
     cluster: Make,
 ) -> None:
-    c = cluster(3)
+    c = cluster(3, prevent_overlapping_partitions=False)
     c.pause("a")
     with pytest.raises(RemoteTimeout):
         c.call("a", os.getpid, timeout=0.05)
