@@ -80,8 +80,8 @@ MODULES = [
     (
         node,
         """
-        Which alive connect disconnect list_ monitor monitor_nodes ping self_ spawn spawn_link
-        spawn_monitor spawn_request
+        View Which alive connect disconnect list_ monitor monitor_nodes ping self_ spawn
+        spawn_link spawn_monitor spawn_request view
         """,
     ),
     (
@@ -122,7 +122,7 @@ MODULES = [
         agent attached blocking call cast connect disconnect dynamic_supervisor enter_loop erpc
         gen_statem multi_call partition_supervisor ping receive receive_response registry rpc
         sleep spawn spawn_link spawn_monitor start start_link start_monitor stop supervisor sys
-        task task_supervisor wait_response
+        task task_supervisor view wait_response
         """,
     ),
     (

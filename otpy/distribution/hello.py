@@ -6,6 +6,8 @@
 | A     | the session id of the H it answers, start, bits                    |
 | M     | names and addresses of the connected nodes                         |
 | V     | whom the node accounts for: ``machines/overlaps.py``               |
+| Q     | a number: whom do you see?                                         |
+| W     | that number; if hidden; visible nodes and others it is connected to |
 | R     | why an H was refused                                               |
 | B     | the end of the session; start, bits of a node that drains          |
 | T     | nothing: a sign of life                                            |
@@ -18,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from otpy.machines.session import PROTOCOL
+from otpy.runtime.view import Sight
 from otpy.terms.pid import Creation
 
 T = TypeVar("T")
@@ -106,6 +109,26 @@ def members(known: Members) -> bytes:
 def accounts(known: Accounts | None) -> bytes:
     """The V frame; None from a node that leaves."""
     return b"V" if known is None else b"V" + msgspec.msgpack.encode(known)
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True):
+    """Whom a node sees, as a W frame says it."""
+
+    number: int
+    hidden: bool
+    visible: list[str]
+    concealed: list[str]
+
+
+def question(number: int) -> bytes:
+    """The Q frame."""
+    return b"Q" + msgspec.msgpack.encode(number)
+
+
+def answer(number: int, sight: Sight) -> bytes:
+    """The W frame that answers question ``number``."""
+    words = Answer(number, sight.hidden, sight.visible, sight.concealed)
+    return b"W" + msgspec.msgpack.encode(words)
 
 
 def read(data: bytes, kind: type[T]) -> T | str:

@@ -1,11 +1,12 @@
 """What connected nodes tell each other of the others, and what follows: a mesh, no overlaps.
 
-| frame | holds                       | when                          | the hearer                 |
-|-------|-----------------------------|-------------------------------|----------------------------|
-| M     | the connected nodes         | two meet; each ``TELL`` s     | connects to those it lacks |
-| V     | whom the teller accounts for | that changes; nil if it drains | ``machines/overlaps.py``   |
+| frame | holds                | when                               | the hearer                 |
+|-------|----------------------|------------------------------------|----------------------------|
+| M     | the connected nodes  | two meet, and every ``TELL`` s     | connects to those it lacks |
+| V     | whom it accounts for | that changes; empty when it drains | ``machines/overlaps.py``   |
+| Q, W  | question and answer  | ``node.view`` is called            | ``views.py``               |
 
-Only visible connections carry them and are told of. All on the I/O thread.
+Only visible connections carry M and V and are told of there. All on the I/O thread.
 """
 
 import logging
@@ -15,11 +16,13 @@ from typing import Any
 from otpy.distribution import hello
 from otpy.distribution.peer import Peer
 from otpy.distribution.transport import Transport
+from otpy.distribution.views import Views
 from otpy.machines.overlaps import Overlaps, Rejoin
 from otpy.runtime.node import Node
 from otpy.terms.pid import Creation
 
 LOG = logging.getLogger("otpy.mesh")
+FRAMES = (b"M", b"V", b"Q", b"W")
 TELL = 30.0  # seconds after which nodes tell each other anew whom they are connected to
 GATHER = 0.05  # seconds in which changes are gathered before the others are told of them
 OVERLAPPING = "overlapping_partitions"  # the reason of a session that is ended for that
@@ -37,6 +40,7 @@ class Membership:
         node: Node,
         wire: Transport,
         connected: Mapping[str, Peer],
+        hidden: bool,
         settle: float | None,
         end: Callable[[Peer, Any], None],
         seek: Callable[[str, str | None], None],
@@ -48,6 +52,7 @@ class Membership:
         self.end = end
         self.seek = seek
         self.overlaps = Overlaps(settle or 0.0)
+        self.views = Views(wire, connected, hidden)
         self.telling = False
         self.leaving = False
 
@@ -76,16 +81,21 @@ class Membership:
 
     def went_down(self, peer: Peer) -> None:
         """A session ended."""
+        self.views.went_down(peer)
         self._rejoin(self.overlaps.down(peer.name))
 
     def heard(self, peer: Peer, kind: bytes, data: bytes) -> None:
-        """An M or V frame."""
-        if peer.hidden:
-            return  # it may have said so before it knew
-        if kind == b"M":
-            self._heard_members(data)
-        else:
-            self._heard_accounts(peer, data)
+        """One of the frames above, but for its first byte; what cannot be read is logged."""
+        wrong: str | None = None
+        if kind == b"Q":
+            wrong = self.views.heard_question(peer, data)
+        elif kind == b"W":
+            wrong = self.views.heard_answer(peer, data)
+        elif not peer.hidden:
+            heard = self._heard_members if kind == b"M" else self._heard_accounts
+            wrong = heard(peer, data)
+        if wrong is not None:
+            LOG.warning("%s sent no proper frame %r: %s", peer.name, kind, wrong)
 
     # Whom else there is.
 
@@ -102,13 +112,13 @@ class Membership:
         if others and peer.link is not None:
             peer.link.control(hello.members(others))
 
-    def _heard_members(self, data: bytes) -> None:
+    def _heard_members(self, _peer: Peer, data: bytes) -> str | None:
         members = hello.read(data, hello.Members)
         if isinstance(members, str):
-            LOG.warning("a peer sent no proper list of members: %s", members)
-            return
+            return members
         for name, address in members:
             self.seek(name, address)
+        return None
 
     # Overlapping partitions.
 
@@ -124,12 +134,13 @@ class Membership:
             if peer.link is not None:
                 peer.link.control(frame)
 
-    def _heard_accounts(self, peer: Peer, data: bytes) -> None:
+    def _heard_accounts(self, peer: Peer, data: bytes) -> str | None:
         told = hello.read(data, hello.Accounts) if data else None
         if isinstance(told, str):
-            LOG.warning("%s sent no proper list of those it sees: %s", peer.name, told)
-        elif self.settle is not None:
+            return told
+        if self.settle is not None:
             self._rejoin(self.overlaps.told(peer.name, told), changed=False)
+        return None
 
     def _rejoin(self, rejoined: list[Rejoin], changed: bool = True) -> None:
         for rejoin in rejoined:

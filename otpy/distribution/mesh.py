@@ -11,7 +11,7 @@ from otpy.distribution.codec import DecodeError
 from otpy.distribution.delivery import hand_in_frame, hand_in_piece
 from otpy.distribution.discovery._strategy import Finding
 from otpy.distribution.fragments import Assembly
-from otpy.distribution.membership import Membership
+from otpy.distribution.membership import FRAMES, Membership
 from otpy.distribution.peer import FIRST_RETRY, Peer
 from otpy.distribution.routing import Routing
 from otpy.distribution.transport import BUSY_LIMIT, Handler, Link, Transport
@@ -59,7 +59,10 @@ class Mesh:
         self.route, self.stream = self.routing.route, self.routing.stream
         self.when_free = self.routing.when_free
         settle = tick / 2 if prevent_overlapping_partitions else None
-        self.membership = Membership(node, self.wire, self.connected, settle, self._end, self._seek)
+        self.membership = Membership(
+            node, self.wire, self.connected, hidden, settle, self._end, self._seek
+        )
+        self.views = self.membership.views.ask
         self.port = 0
 
     # The router port, from any thread. ``route``, ``stream`` and ``when_free`` are of ``routing``.
@@ -155,7 +158,8 @@ class Mesh:
             self.refused.pop(node, None)
             peer = self.peers.get(node) or self._known(node)
             if peer is not None:
-                self._afresh(peer)
+                peer.afresh()
+                self._try(peer)
 
         self.wire.soon(begin)
 
@@ -239,14 +243,8 @@ class Mesh:
         if peer is not None:
             peer.told(self.node.clock.now())
             if address is None:
-                self._afresh(peer)
-            else:
-                self._try(peer)
-
-    def _afresh(self, peer: Peer) -> None:
-        peer.backoff.reset()
-        peer.trying = False
-        self._try(peer)
+                peer.afresh()
+            self._try(peer)
 
     def _shut(self, name: str) -> bool:
         """Whether a node is neither dialed nor let in."""
@@ -299,7 +297,7 @@ class Mesh:
                 self.wire.answer(rid, b"B")
             else:
                 self._do(peer, effects)
-        elif kind == b"M" or kind == b"V":
+        elif kind in FRAMES:
             self.membership.heard(peer, kind, data[1:])
         elif kind == b"T":
             peer.session.tick(rid, self.node.clock.now())

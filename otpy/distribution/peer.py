@@ -61,6 +61,11 @@ class Peer:
     told_until: float = 0.0  # another node named it, so it is tried again although not found
     wanted: list[Callable[[bool], None]] = field(default_factory=list[Callable[[bool], None]])
 
+    def afresh(self) -> None:
+        """What kept it away is over: try at once, and often again."""
+        self.backoff.reset()
+        self.trying = False
+
     def told(self, now: float) -> None:
         """Another node named it."""
         self.told_until = max(self.told_until, now + TOLD)

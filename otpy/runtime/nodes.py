@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from otpy.runtime import peers
 from otpy.runtime._current import current, waiter
-from otpy.runtime.arguments import check_function
+from otpy.runtime.arguments import check_function, check_seconds
 from otpy.runtime.node import Node
 from otpy.runtime.outside import Begin, outside
 from otpy.runtime.ports import NodeType, Router
@@ -20,6 +20,7 @@ from otpy.runtime.process import receive
 from otpy.runtime.record import REPLY, Process
 from otpy.runtime.reports import function_name
 from otpy.runtime.spawning import kind_of, launch, spawn_request
+from otpy.runtime.view import View, viewing
 from otpy.terms.errors import BadArgument, NotDistributed, ProcessExit
 from otpy.terms.messages import SpawnReply
 from otpy.terms.names import NODE_EXPECTED, At, is_node_name
@@ -80,6 +81,18 @@ def list_(which: Which | list[Which] = "visible") -> list[str]:
         if not isinstance(word, str) or word not in groups:
             raise BadArgument(f"list_({which!r}): expected {', '.join(groups)}, or a list of them")
     return sorted(dict.fromkeys(name for word in asked for name in groups[word]))
+
+
+def view(timeout: float = 5.0) -> View:
+    """Who sees whom: asks every connected node, and waits ``timeout`` seconds at most.
+
+    One that does not answer by then is named in the ``View``. Its I/O thread answers, so a node
+    whose processes are all busy does, and one that is paused does not. A node that is not on the
+    net sees nobody. Raises ``BadArgument``. OTP has no such function.
+    """
+    me = waiter("node.view")
+    check_seconds("timeout", timeout)
+    return outside(me, viewing(me.node, timeout))
 
 
 # Connections.
@@ -312,6 +325,7 @@ def _not_started(reason: Any) -> None:
 
 
 __all__ = [
+    "View",
     "Which",
     "alive",
     "connect",
@@ -325,4 +339,5 @@ __all__ = [
     "spawn_link",
     "spawn_monitor",
     "spawn_request",
+    "view",
 ]

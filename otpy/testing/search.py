@@ -108,10 +108,11 @@ def simulate(
     """Run ``test(sim)`` under many seeds; how many. Raises ``SimulationFailed`` for the first bad.
 
     Each run has a fresh ``ClusterSimulation`` of ``nodes``, on each of which ``start`` runs (see
-    there, also for ``prevent_overlapping_partitions``). ``seeds``: how many, from 0, or which. ``faults``: how many to draw for each seed, of
-    ``kinds``, to begin within ``window`` (seconds from, to, since the start); or a schedule, that
-    then happens under every seed. The test says when it has seen enough: ``sim.let_faults_pass()``
-    returns when all are over. Raises ``BadArgument``.
+    there, also for ``prevent_overlapping_partitions``). ``seeds``: how many, from 0, or which.
+    ``faults``: how many to draw for each seed, of ``kinds``, to begin within ``window`` (seconds
+    from, to, since the start); or a schedule, that then happens under every seed. The test says
+    when it has seen enough: ``sim.let_faults_pass()`` returns when all are over. Raises
+    ``BadArgument``.
 
     The environment: ``OTPY_SEED=7`` runs that seed only, ``OTPY_SEEDS_TIMES=100`` a hundred times
     as many, ``OTPY_TIMELINES`` is the directory of the pictures, else that of temporary files.

@@ -1,4 +1,4 @@
-"""No overlapping partitions (GLOB-20): who stays connected when some nodes cannot see each other."""
+"""No overlapping partitions (GLOB-20): who stays connected when some cannot see each other."""
 
 import logging
 from itertools import combinations

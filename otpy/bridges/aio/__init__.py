@@ -21,7 +21,15 @@ from otpy.bridges.aio import (
     task,
     task_supervisor,
 )
-from otpy.bridges.aio._nodes import connect, disconnect, ping, spawn, spawn_link, spawn_monitor
+from otpy.bridges.aio._nodes import (
+    connect,
+    disconnect,
+    ping,
+    spawn,
+    spawn_link,
+    spawn_monitor,
+    view,
+)
 from otpy.bridges.aio._processes import blocking, receive, sleep
 from otpy.bridges.aio._servers import (
     call,
@@ -67,5 +75,6 @@ __all__ = [
     "sys",
     "task",
     "task_supervisor",
+    "view",
     "wait_response",
 ]

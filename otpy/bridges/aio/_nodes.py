@@ -6,9 +6,11 @@ from typing import Any, Literal
 from otpy.bridges.aio import _task
 from otpy.bridges.aio._processes import receive
 from otpy.runtime import nodes
+from otpy.runtime.arguments import check_seconds
 from otpy.runtime.node import Node
 from otpy.runtime.outside import outside_later
 from otpy.runtime.tasks import TaskProcess
+from otpy.runtime.view import View, viewing
 from otpy.terms.messages import SpawnReply
 from otpy.terms.pid import Pid, Ref
 
@@ -32,6 +34,13 @@ async def disconnect(name: str, *, node: Node | None = None) -> bool:
     """``node.disconnect``. Raises ``NotDistributed``."""
     async with _task.process(node) as me:
         return await outside_later(me, nodes.disconnecting(me.node, name))
+
+
+async def view(timeout: float = 5.0, *, node: Node | None = None) -> View:
+    """``node.view``."""
+    check_seconds("timeout", timeout)
+    async with _task.process(node) as me:
+        return await outside_later(me, viewing(me.node, timeout))
 
 
 async def spawn(
