@@ -298,7 +298,6 @@ def disconnect() -> list[str]:
     check_may_wait("global_.disconnect")
     here = _service().node
     gone = [name for name in peers.visible(here) if nodes.disconnect(name)]
-    gen_server.call(server_of(here), ("sync",), None)
     return sorted(gone)
 
 

@@ -74,7 +74,7 @@ class Membership:
     # Sessions.
 
     def came_up(self, peer: Peer, life: Creation) -> None:
-        """A session began; ``connected`` has yet to hear of it."""
+        """A session began; ``connected`` has yet to hear of it. Both sides know if it is hidden."""
         if not peer.hidden:
             self._tell(peer)
             self._rejoin(self.overlaps.up(life))
@@ -91,7 +91,7 @@ class Membership:
             wrong = self.views.heard_question(peer, data)
         elif kind == b"W":
             wrong = self.views.heard_answer(peer, data)
-        elif not peer.hidden:
+        else:
             heard = self._heard_members if kind == b"M" else self._heard_accounts
             wrong = heard(peer, data)
         if wrong is not None:

@@ -162,3 +162,48 @@ def noted(sim: ClusterSimulation, *names: str) -> list[Any]:
             "test", "overlapping_partitions", lambda _, data: told.append(data)
         )
     return told
+
+
+@pytest.mark.parametrize("silence", [4.0, 60.0])
+def test_glob_20_a_node_that_fell_silent_is_no_reason_to_part(silence: float) -> None:
+    """The last that was heard of it was that it misses another; it may be dead."""
+    sim = ClusterSimulation(1, NAMES[:3])
+    sim.wait(sim.meshed)
+    first, second, third = NAMES[:3]
+    parted = noted(sim, third)
+    sim.partition([first], [second])
+    sim.let_pass(2.0)
+    sim.pause(first)
+    sim.let_pass(silence)
+    assert sim.meshes[second].nodes() == [third]
+    assert second in sim.meshes[third].nodes()
+    assert parted == []
+    sim.heal()
+    sim.resume(first)
+    sim.wait(sim.meshed)
+    assert parted == []
+    sim.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_glob_20_who_was_kept_out_is_connected_to_at_once(seed: int) -> None:
+    """As soon as the two see each other, and also by a node that does not find it otherwise."""
+    sim = ClusterSimulation(seed, NAMES[:3])
+    sim.wait(sim.meshed)
+    first, second, third = NAMES[:3]
+    sim.partition([first], [third])
+    sim.wait(lambda: sim.meshes[third].nodes() == [])
+    for mesh in sim.meshes.values():
+        mesh.discovery.leave()
+    sim.heal()
+    sim.wait(lambda: third in sim.meshes[first].nodes())
+    assert sim.wait(lambda: third in sim.meshes[second].nodes()) < 0.1
+    sim.close()
+
+
+def test_glob_20_a_node_that_has_it_off_breaks_no_pair(cluster: Cluster) -> None:
+    """It tells nobody whom it sees."""
+    cluster.start("ab").start("c", prevent_overlapping_partitions=False)
+    peers = cluster.meshes["b"].membership.overlaps.peers
+    eventually(lambda: peers[A].accounts == {B: None, C: None})
+    assert peers[C].accounts is None

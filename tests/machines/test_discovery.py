@@ -24,6 +24,11 @@ def test_the_found_are_dialed_but_for_the_connected_and_the_node_itself() -> Non
     assert names(Dialing(ME).wanted(found, {C}, 0.0)) == [B]
 
 
+def test_a_hidden_node_is_not_dialed_because_it_is_found() -> None:
+    found = [Entry(B, "127.0.0.1", 1, hidden=True), at(C)]
+    assert names(Dialing(ME).wanted(found, (), 0.0)) == [C]
+
+
 def test_a_node_is_dialed_at_every_tick_until_it_is_connected() -> None:
     dialing = Dialing(ME)
     assert [names(dialing.wanted([at(B)], (), float(now))) for now in range(3)] == [[B]] * 3

@@ -30,6 +30,17 @@ def test_who_was_heard_is_found_until_it_was_not_heard_for_so_long() -> None:
     assert names(a, 20.9) == [B]
 
 
+def test_a_hidden_node_says_that_it_is() -> None:
+    a, b = speaker(A), speaker(B)
+    b.hidden = True
+    a.hear(b.say(), 0.0)
+    a.hear(speaker("c@127.0.0.1").say(), 0.0)
+    assert [(entry.name[0], entry.hidden) for entry in a.entries(0.0)] == [
+        ("b", True),
+        ("c", False),
+    ]
+
+
 def test_a_node_that_is_known_is_nothing_new() -> None:
     a, b = speaker(A), speaker(B)
     assert [a.hear(b.say(), float(now)) for now in range(3)] == [True, False, False]
