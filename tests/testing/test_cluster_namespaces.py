@@ -58,6 +58,20 @@ def test_one_lost_direction_ends_the_session_of_both(cluster: Callable[..., Clus
     assert views(c) == [[B], [A]]
 
 
+def test_a_pair_that_loses_its_packets_is_in_two_groups_in_the_end(
+    cluster: Callable[..., Cluster],
+) -> None:
+    c = cluster(3, network="netns", net_ticktime=TICK)
+    c.partition({"a"}, {"c"})
+    c.wait_for(lambda: sorted(map(len, views(c))) == [0, 1, 1])
+    lonely = next(name for name, view in zip(c.nodes, views(c), strict=True) if view == [])
+    assert lonely != B
+    line = f"session with {lonely} ended and kept so, to prevent overlapping partitions"
+    assert [c.logs(name).count(line) for name in c.nodes] == [0, 1, 0]
+    c.heal()
+    assert views(c) == [[B, C], [A, C], [A, B]]
+
+
 def test_the_machines_own_network_is_never_touched() -> None:
     before = interfaces()
     with pytest.raises(OSError, match="has no network namespace of its own"):
