@@ -67,7 +67,8 @@ class Cluster:
     iproute2. ``modules`` are loaded by every node from the start: those of the messages that
     nodes send each other. ``folder`` keeps the logs; without it they are gone in the end. Other
     options are those of ``start_node``, the same for each node, such as ``lease_time=1.0``, or
-    ``prevent_overlapping_partitions=False`` where some pairs only are to be cut; in a ``state_dir`` each node has a directory, which it keeps over ``kill`` and ``restart``.
+    ``prevent_overlapping_partitions=False`` where only some pairs are to be cut; in a
+    ``state_dir`` each node has a directory, which it keeps over ``kill`` and ``restart``.
 
     Raises ``BadArgument``.
     """
