@@ -12,7 +12,7 @@ from otpy.behaviours._app_master import Job, Master, descendants, phases_of, rea
 from otpy.behaviours._app_report import LOG, STOPPED, report_exited, report_started, shown_end
 from otpy.behaviours._app_spec import ApplicationSpec
 from otpy.behaviours._app_tables import Tables
-from otpy.behaviours.gen_server import GenServer
+from otpy.behaviours._own_server import OwnServer, reply, told
 from otpy.behaviours.results import NoReply, Ok, Reply
 from otpy.runtime import process
 from otpy.runtime._current import current
@@ -22,8 +22,10 @@ from otpy.terms.errors import AlreadyStarted, CallExit
 from otpy.terms.messages import Exit
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILL, NORMAL
+from otpy.terms.values import is_seconds
 
 NAME = "application_controller"
+TYPES = ("temporary", "transient", "permanent")
 Answer = tuple[bool, Any]
 SHUTTING_DOWN: Answer = (False, "shutting_down")
 
@@ -41,8 +43,11 @@ class Desk:
     deadline: float | None = None  # of the stop of all of them, once that has begun
 
 
-class Controller(GenServer[Desk], kernel=True):
+class Controller(OwnServer[Desk], kernel=True):
     """The process."""
+
+    log = LOG
+    title = "Application controller"
 
     def init(self, tables: Tables) -> Any:
         process.flag(trap_exit=True)
@@ -51,12 +56,12 @@ class Controller(GenServer[Desk], kernel=True):
         return Ok(Desk(tables))
 
     def handle_call(self, request: Any, from_: From, desk: Desk) -> Any:
-        match request:
-            case ("start", name, kind):
+        match told(request):
+            case ("start", str(name), str(kind)) if kind in TYPES:
                 answer = _start(desk, name, kind, from_)
-            case ("stop", name, timeout):
+            case ("stop", str(name), timeout) if timeout is None or is_seconds(timeout):
                 answer = _stop(desk, name, timeout, from_)
-            case ("stop_all", seconds):
+            case ("stop_all", seconds) if is_seconds(seconds):
                 desk.closers.append(from_)
                 if desk.deadline is None:
                     desk.deadline = current().node.clock.now() + seconds
@@ -68,7 +73,9 @@ class Controller(GenServer[Desk], kernel=True):
 
     def handle_cast(self, request: Any, desk: Desk) -> None:
         match request:
-            case ("started", name, pid) if desk.masters.get(pid) == name:
+            case (str("started"), str(name), Pid() as pid) if (
+                desk.masters.get(pid) == name and name in desk.tables.starting
+            ):
                 with desk.tables.lock:
                     del desk.tables.starting[name]
                     desk.tables.running[name] = pid
@@ -78,9 +85,9 @@ class Controller(GenServer[Desk], kernel=True):
 
     def handle_info(self, message: Any, desk: Desk) -> None:
         match message:
-            case Exit(pid, reason) if pid in desk.masters:
+            case Exit(Pid() as pid, reason) if pid in desk.masters:
                 _ended(desk, pid, reason_told(reason))
-            case ("$kill", name, pid) if desk.masters.get(pid) == name:
+            case (str("$kill"), str(name), Pid() as pid) if desk.masters.get(pid) == name:
                 LOG.error("application %s did not stop in time; what is left is killed", name)
                 for one in (*descendants(current().node, pid), pid):
                     process.exit(one, KILL)
@@ -234,7 +241,7 @@ def _stop_next(desk: Desk) -> None:
 
 def _answer(askers: list[From], answer: Answer) -> None:
     for from_ in askers:
-        gen_server.reply(from_, answer)
+        reply(from_, answer)
 
 
 def controller() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from otpy.behaviours import gen_server
 from otpy.behaviours._app_report import LOG
 from otpy.behaviours._app_spec import Application, ApplicationSpec
-from otpy.behaviours.gen_server import GenServer
+from otpy.behaviours._own_server import OwnServer
 from otpy.behaviours.results import Ok, Stop
 from otpy.runtime import process
 from otpy.runtime._current import current
@@ -87,8 +87,11 @@ class Held:
     started: bool = False
 
 
-class Master(GenServer[Held]):
+class Master(OwnServer[Held], green=False):
     """The process; on a thread of its own, so that callbacks may block."""
+
+    log = LOG
+    title = "Application master"
 
     def callback_class(self) -> type:
         return Application
@@ -109,11 +112,15 @@ class Master(GenServer[Held]):
         return None
 
     def handle_cast(self, request: Any, held: Held) -> Any:
-        return Stop(ended("stopped"))
+        match request:
+            case str("stop"):
+                return Stop(ended("stopped"))
+            case _:
+                return super().handle_cast(request, held)
 
     def handle_info(self, message: Any, held: Held) -> Any:
         match message:
-            case Exit(pid, reason) if pid == held.top:
+            case Exit(Pid() as pid, reason) if pid == held.top:
                 _prepare_stop(held)
                 held.top = None
                 return Stop(ended(reason))

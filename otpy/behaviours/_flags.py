@@ -7,7 +7,7 @@ from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.results import Ignore, Stop
 from otpy.machines.restart import AutoShutdown, Strategy
 from otpy.terms.errors import BadChildSpec, BadFlags
-from otpy.terms.values import is_whole
+from otpy.terms.values import INFINITE, is_hashable, is_seconds, is_whole
 
 F = TypeVar("F")
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -49,7 +49,7 @@ def init(
     specs = tuple(child_spec(child) for child in children)
     seen: dict[Any, None] = {}
     for spec in specs:
-        if spec.id in seen:
+        if keyed(spec).id in seen:
             raise BadChildSpec(
                 ("duplicate_child_name", spec.id),
                 f"two children have the id {spec.id!r}; use supervisor.child_spec(child, id=...)",
@@ -63,13 +63,26 @@ def check_intensity(max_restarts: Any, max_seconds: Any) -> None:
     """Raise ``BadFlags`` unless they are a number of restarts and a period in seconds."""
     if not is_whole(max_restarts, 0):
         raise wrong_flag("invalid_intensity", max_restarts, "max_restarts, an int of at least 0")
-    if not isinstance(max_seconds, (int, float)) or not 0 < max_seconds < float("inf"):
+    if not is_seconds(max_seconds) or max_seconds in (0, INFINITE):
         raise wrong_flag("invalid_period", max_seconds, "max_seconds, a finite number above 0")
 
 
 def wrong_flag(kind: str, value: Any, expected: str) -> BadFlags:
     """What is raised for a wrong flag of a supervisor: OTP's ``{supervisor_data, ...}``."""
     return BadFlags(("supervisor_data", (kind, value)), f"{value!r}: expected {expected}")
+
+
+def keyed(spec: Any) -> ChildSpec:
+    """A specification by whose id a supervisor can know the child; raises ``BadChildSpec``."""
+    if not isinstance(spec, ChildSpec):
+        raise BadChildSpec(
+            ("invalid_child_spec", spec), f"{spec!r} is not a child; expected a ChildSpec"
+        )
+    if not is_hashable(spec.id):
+        raise BadChildSpec(
+            ("invalid_id", spec.id), f"id={spec.id!r}; expected a value that has a hash"
+        )
+    return spec
 
 
 def check_significant(spec: ChildSpec, auto_shutdown: str) -> None:

@@ -208,7 +208,7 @@ class BehaviourLoop:
         """Suspended, in standby or debugged: ``NOW`` if the item is to be handled now."""
         if self.debug is not None and kind is not System:
             self.debug.saw(item)
-        if kind is System or (kind is Exit and item.pid == self.parent):
+        if kind is System or (kind is Exit and self.of_parent(item)):
             return NOW
         if self.standby is not None:
             return _standby.handle(self, item)
@@ -218,6 +218,10 @@ class BehaviourLoop:
             self.held.append(item)
             return None
         return NOW
+
+    def of_parent(self, item: Exit) -> bool:
+        """Whether it tells of the parent's end; anybody may send such a message, with any pid."""
+        return isinstance(item.pid, Pid) and item.pid == self.parent
 
     def defer(self, from_: From) -> None:
         """The caller's answer is to come later; until then it shares this process's fate."""
@@ -332,7 +336,7 @@ class Loop(BehaviourLoop):
         if kind is TimedOut:
             self.idle_timeout = None
             return self._run(self.module.handle_info, TIMEOUT, item)
-        if kind is Exit and item.pid == self.parent:
+        if kind is Exit and self.of_parent(item):
             self.stop(item.reason, item)
         return self._run(self.module.handle_info, item, item)
 
@@ -408,8 +412,11 @@ class Loop(BehaviourLoop):
         answer(self.proc, from_, True, value)
         self.proc.handling = None
 
-    def _unanswered(self, error: NotSendable, item: Call) -> NoReturn:
+    def _unanswered(self, error: NotSendable, item: Call) -> None:
         """The reply cannot go to the caller's node: the server's mistake, of which both hear."""
+        if self.module.refuses:
+            answer(self.proc, item.from_, False, ("not_sendable", str(error)))
+            return
         self.proc.handling = item.from_
         self.crash(error, item)
 

@@ -68,6 +68,7 @@ class CallbackModule(ChildClass):
 
     kind: ClassVar[str] = "thread"
     is_async: ClassVar[bool] = False
+    refuses: ClassVar[bool] = False  # a reply that cannot be sent is refused, and not its end
 
     def __init_subclass__(
         cls, *, green: bool | None = None, kernel: bool = False, **options: Unpack[ChildOptions]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from otpy.behaviours import gen_server, supervisor
+from otpy.behaviours._own_server import OwnServer
 from otpy.behaviours.child_spec import ChildSpec
-from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Ok
 from otpy.behaviours.supervisor import Supervisor
 from otpy.machines.patterns import exact
@@ -77,8 +77,10 @@ class Table:
         return self.partitions if self.kind == "duplicate" else self.partitions[:1]
 
 
-class Keeper(GenServer[Partition], kernel=True):
+class Keeper(OwnServer[Partition], kernel=True):
     """The process of a partition."""
+
+    title = "Registry"
 
     def init(self, arg: tuple[Table, int]) -> Any:
         process.flag(trap_exit=True)
@@ -87,7 +89,7 @@ class Keeper(GenServer[Partition], kernel=True):
 
     def handle_info(self, message: Any, state: Partition) -> None:
         match message:
-            case Exit(pid, _) | ("$forget", Pid() as pid):
+            case Exit(Pid() as pid, _) | (str("$forget"), Pid() as pid):
                 # It may be an exit signal that somebody sent to a keeper by hand.
                 if pid not in current().node.procs:
                     self.forget(pid, state)

@@ -6,27 +6,33 @@ from collections.abc import Callable
 from typing import Any
 
 from otpy.behaviours import gen_server
+from otpy.behaviours._own_server import OwnServer
 from otpy.behaviours._remote import Outcome
-from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Ok, Reply
 from otpy.runtime._current import current
 from otpy.runtime.body import reason_of
 from otpy.runtime.process import await_coroutine
 from otpy.terms.errors import AlreadyStarted
 from otpy.terms.reasons import Crash
+from otpy.terms.values import is_tuple
 
 NAME = "rex"  # as in OTP
 
 
-class Rex(GenServer[None]):
+class Rex(OwnServer[None], green=False):
     """Runs functions."""
+
+    title = "rex"
 
     def init(self, arg: Any, /) -> Any:
         return Ok(None)
 
     def handle_call(self, request: Any, from_: Any, state: None, /) -> Any:
-        fn, args = request
-        return Reply(_outcome(fn, args))
+        match request:
+            case (fn, args) if callable(fn) and is_tuple(args):
+                return Reply(_outcome(fn, args))
+            case _:
+                return super().handle_call(request, from_, state)
 
 
 def _outcome(fn: Callable[..., Any], args: tuple[Any, ...]) -> Outcome:

@@ -140,7 +140,7 @@ class StatemLoop(BehaviourLoop):
             _system.handle(self, item)
             self.mark()
             return None
-        elif kind is Exit and item.pid == self.parent:
+        elif kind is Exit and self.of_parent(item):
             self.stop(item.reason, item)
         else:
             event = Event(INFO, item)

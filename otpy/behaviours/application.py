@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from otpy.behaviours import gen_server
-from otpy.behaviours._app_controller import controller
+from otpy.behaviours._app_controller import TYPES, controller
 from otpy.behaviours._app_find import find, place
 from otpy.behaviours._app_report import LOG, shown_end
 from otpy.behaviours._app_spec import (
@@ -40,7 +40,6 @@ from otpy.terms.errors import ApplicationError, BadArgument
 from otpy.terms.values import is_mapping, is_tuple
 
 Type = Literal["temporary", "transient", "permanent"]
-TYPES = ("temporary", "transient", "permanent")
 
 
 class ApplicationInfo(NamedTuple):

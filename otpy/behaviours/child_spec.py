@@ -5,11 +5,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from otpy.terms.errors import BadArgument, BadChildSpec
-from otpy.terms.values import is_mapping, is_tuple
+from otpy.terms.values import is_mapping, is_seconds, is_tuple
 
 RESTARTS = ("permanent", "transient", "temporary")
 TYPES = ("worker", "supervisor")
 OLD_FORM = ("id", "start", "restart", "shutdown", "type", "modules")  # a tuple of these
+SHUTDOWNS = ("brutal_kill", "infinity")
 FORMS = "a class, (class, arg), a ChildSpec, or a dict with its keys"
 
 
@@ -63,20 +64,18 @@ def check(spec: ChildSpec) -> ChildSpec:
         raise BadChildSpec(
             ("invalid_mfa", start), f"start={start!r}; expected (function, tuple of arguments)"
         )
-    if spec.restart not in RESTARTS:
+    if not (isinstance(spec.restart, str) and spec.restart in RESTARTS):
         raise BadChildSpec(
             ("invalid_restart_type", spec.restart),
             f"restart={spec.restart!r}; expected one of {', '.join(RESTARTS)}",
         )
-    if spec.type not in TYPES:
+    if not (isinstance(spec.type, str) and spec.type in TYPES):
         raise BadChildSpec(
             ("invalid_child_type", spec.type), f"type={spec.type!r}; expected worker or supervisor"
         )
     shutdown = spec.shutdown
-    if isinstance(shutdown, bool) or not (
-        shutdown in (None, "brutal_kill", "infinity")
-        or (isinstance(shutdown, (int, float)) and shutdown >= 0)
-    ):
+    named = shutdown is None or (isinstance(shutdown, str) and shutdown in SHUTDOWNS)
+    if not named and not is_seconds(shutdown):
         raise BadChildSpec(
             ("invalid_shutdown", shutdown),
             f"shutdown={shutdown!r}; expected seconds, 'brutal_kill' or 'infinity'",

@@ -24,6 +24,7 @@ from otpy.behaviours._children import (
 )
 from otpy.behaviours._flags import check_intensity, flags_of, wrong_flag
 from otpy.behaviours._module import SupervisorClass
+from otpy.behaviours._own_server import OwnServer, entry, told
 from otpy.behaviours._stop_children import stop_children
 from otpy.behaviours.child_spec import ChildSpec, keywords, of_class
 from otpy.behaviours.child_spec import child_spec as checked
@@ -112,9 +113,11 @@ def _options(arg: Any) -> dict[str, Any]:
     return keywords("DynamicSupervisor", "dynamic_supervisor.start_link, or None", arg)
 
 
-class _Driver(GenServer[Dynamic], kernel=True):
+class _Driver(OwnServer[Dynamic], kernel=True):
     """The process behind a dynamic supervisor."""
 
+    log = LOG
+    title = "DynamicSupervisor"
     callback: type = DynamicSupervisor
     extra: tuple[Any, ...] = ()
 
@@ -133,25 +136,20 @@ class _Driver(GenServer[Dynamic], kernel=True):
 
     def handle_info(self, message: Any, state: Dynamic) -> Any:
         match message:
-            case Exit(pid, reason):
+            case Exit(Pid() as pid, reason):
                 child = state.children.get(pid)
                 if child is None:
                     return None
                 if ended_badly(child, reason):
                     self._report(child, "child_terminated", reason, "terminated")
                 return self._perform(state.exited(pid, reason, _now()), state, child)
-            case ("$retry", Pid() as pid):
+            case (str("$retry"), Pid() as pid):
                 child = state.children.get(pid)
                 if child is None or not child.restarting:
                     return None
                 return self._perform(state.retry(child, _now()), state, child)
             case _:
-                LOG.error(
-                    "DynamicSupervisor %r received unexpected message: %r",
-                    current().name or process.self_pid(),
-                    message,
-                )
-        return None
+                return super().handle_info(message, state)
 
     def _perform(self, steps: list[Step], state: Dynamic, cause: Child) -> Any:
         for step in steps:
@@ -180,7 +178,7 @@ class _Driver(GenServer[Dynamic], kernel=True):
             self._report(child, "shutdown_error", reason, "shut down abnormally")
 
     def handle_call(self, request: Any, from_: Any, state: Dynamic) -> Any:
-        match request:
+        match told(request):
             case ("which_children",):
                 return Reply([row(child) for child in reversed(state.children.values())])
             case ("count_children",):
@@ -188,7 +186,7 @@ class _Driver(GenServer[Dynamic], kernel=True):
             case ("start_child", spec):
                 return Reply(self._start_child(spec, state))
             case ("terminate_child", pid):
-                child = state.children.get(pid)
+                child = entry(state.children, pid)
                 if child is None:
                     return Reply((False, "not_found"))
                 self._stop([child])
@@ -197,7 +195,11 @@ class _Driver(GenServer[Dynamic], kernel=True):
             case _:
                 return super().handle_call(request, from_, state)
 
-    def _start_child(self, spec: ChildSpec, state: Dynamic) -> tuple[bool, Any]:
+    def _start_child(self, spec: Any, state: Dynamic) -> tuple[bool, Any]:
+        try:
+            spec = check_child(spec)  # anybody may have sent it
+        except BadChildSpec as bad:
+            return False, ("bad_spec", bad.reason, str(bad))
         if state.full():
             return False, "max_children"
         child = Child(ID, spec.restart, spec=spec)
@@ -320,6 +322,8 @@ def done(answer: tuple[bool, Any]) -> Any:
     match value:
         case ("start", reason):
             raise start_error(reason)
+        case ("bad_spec", reason, text):
+            raise BadChildSpec(reason, text)
         case _:
             raise ChildError(value)
 

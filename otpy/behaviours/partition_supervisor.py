@@ -13,6 +13,7 @@ from otpy.behaviours import gen_server, supervisor
 from otpy.behaviours._children import ChildCount, ChildInfo
 from otpy.behaviours._flags import Flags
 from otpy.behaviours._module import SupervisorClass
+from otpy.behaviours._own_server import told
 from otpy.behaviours.child_spec import ChildSpec, keywords
 from otpy.behaviours.child_spec import child_spec as checked
 from otpy.behaviours.gen_server import GenServer
@@ -60,6 +61,8 @@ def _options(arg: Any) -> dict[str, Any]:
 class _Driver(Driver):
     """The supervisor of the partitions; whoever has its pid may look at its ``table``."""
 
+    title = "PartitionSupervisor"
+
     def __init__(self) -> None:
         self.table: dict[int, Pid] = {}
         self.count = 0
@@ -73,8 +76,8 @@ class _Driver(Driver):
         return super().init(arg)
 
     def handle_call(self, request: Any, from_: Any, state: Restarts) -> Any:
-        match request:
-            case ("resize", int() as wanted):
+        match told(request):
+            case ("resize", wanted) if is_whole(wanted, 0):
                 return Reply(self._resize(wanted, from_, state))
             case _:
                 return super().handle_call(request, from_, state)

@@ -19,10 +19,11 @@ from otpy.behaviours._children import (
     started,
 )
 from otpy.behaviours._children import start as start_child_process
-from otpy.behaviours._flags import Flags, check_significant, flags_of, init
+from otpy.behaviours._flags import Flags, check_significant, flags_of, init, keyed
 from otpy.behaviours._module import SupervisorClass
+from otpy.behaviours._own_server import OwnServer, entry, told
 from otpy.behaviours._supervisor_change import change
-from otpy.behaviours.child_spec import ChildSpec, child_spec, of_class
+from otpy.behaviours.child_spec import ChildSpec, check, child_spec, of_class
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Ignore, Ok, Reply, Stop
 from otpy.machines.restart import (
@@ -40,6 +41,7 @@ from otpy.runtime._current import current, waiter
 from otpy.runtime.process import Dest
 from otpy.terms.errors import (
     AlreadyStarted,
+    BadArgument,
     BadChildSpec,
     BadFlags,
     ChildError,
@@ -49,7 +51,7 @@ from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
-from otpy.terms.values import is_tuple
+from otpy.terms.values import is_hashable, is_tuple
 
 
 class Supervisor(SupervisorClass, kernel=True):
@@ -68,9 +70,11 @@ class Supervisor(SupervisorClass, kernel=True):
         return of_class(cls, arg, type="supervisor")
 
 
-class Driver(GenServer[Restarts], kernel=True):
+class Driver(OwnServer[Restarts], kernel=True):
     """The process behind a supervisor."""
 
+    log = LOG
+    title = "Supervisor"
     callback: type = Supervisor
     arg: Any = None
 
@@ -107,23 +111,20 @@ class Driver(GenServer[Restarts], kernel=True):
 
     def handle_info(self, message: Any, state: Restarts) -> Any:
         match message:
-            case Exit(pid, reason):
+            case Exit(Pid() as pid, reason):
                 child = state.by_pid.get(pid)
                 if child is None:
                     return None
                 if ended_badly(child, reason):
                     report(child, "child_terminated", reason, "terminated")
                 return self._perform(state.exited(pid, reason, _now()), state, child)
-            case ("$retry", child_id):
-                child = state.children.get(child_id)
+            case (str("$retry"), child_id):
+                child = entry(state.children, child_id)
                 if child is None or not child.restarting:
                     return None
                 return self._perform(state.retry(child, _now()), state, child)
             case _:
-                LOG.error(
-                    "Supervisor %r received unexpected message: %r", process.self_pid(), message
-                )
-        return None
+                return super().handle_info(message, state)
 
     def _perform(self, steps: list[Step], state: Restarts, cause: Child) -> Any:
         for number, step in enumerate(steps):
@@ -157,7 +158,7 @@ class Driver(GenServer[Restarts], kernel=True):
             child.pid = None
 
     def handle_call(self, request: Any, from_: Any, state: Restarts) -> Any:
-        match request:
+        match told(request):
             case ("which_children",):
                 rows = [row(child) for child in reversed(state.children.values())]
                 return Reply(rows)
@@ -165,22 +166,20 @@ class Driver(GenServer[Restarts], kernel=True):
                 return Reply(_count(state))
             case ("start_child", spec):
                 return Reply(self._start_child(spec, state))
-            case ("terminate_child", child_id):
-                return Reply(_terminate_child(child_id, state))
-            case ("restart_child", child_id):
-                return Reply(_restart_child(child_id, state))
-            case ("delete_child", child_id):
-                return Reply(_delete_child(child_id, state))
+            case ("terminate_child" | "restart_child" | "delete_child" as what, child_id):
+                child = entry(state.children, child_id)
+                return Reply((False, "not_found") if child is None else _ADMIN[what](child, state))
             case ("get_childspec", child_id):
-                child = state.children.get(child_id)
+                child = entry(state.children, child_id)
                 return Reply((True, child.spec) if child else (False, "not_found"))
             case ("get_callback_module",):
                 return Reply(self.callback)
             case _:
                 return super().handle_call(request, from_, state)
 
-    def _start_child(self, spec: ChildSpec, state: Restarts) -> tuple[bool, Any]:
+    def _start_child(self, spec: Any, state: Restarts) -> tuple[bool, Any]:
         try:
+            spec = check(keyed(spec))  # anybody may have sent it
             check_significant(spec, state.auto_shutdown)
         except BadChildSpec as bad:
             return False, ("bad_spec", bad.reason, str(bad))
@@ -263,19 +262,13 @@ def _lives(pid: Pid) -> bool:
     return pid.node != current().node.name or process.alive(pid)
 
 
-def _terminate_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
-    child = state.children.get(child_id)
-    if child is None:
-        return False, "not_found"
+def _terminate_child(child: Child, state: Restarts) -> tuple[bool, Any]:
     _stop(child)
     state.stopped(child)
     return True, None
 
 
-def _restart_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
-    child = state.children.get(child_id)
-    if child is None:
-        return False, "not_found"
+def _restart_child(child: Child, state: Restarts) -> tuple[bool, Any]:
     if child.pid is not None:
         return False, "running"
     if child.restarting:
@@ -287,14 +280,18 @@ def _restart_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
     return True, value
 
 
-def _delete_child(child_id: Any, state: Restarts) -> tuple[bool, Any]:
-    child = state.children.get(child_id)
-    if child is None:
-        return False, "not_found"
+def _delete_child(child: Child, state: Restarts) -> tuple[bool, Any]:
     if child.pid is not None or child.restarting:
         return False, "running" if child.pid is not None else "restarting"
-    del state.children[child_id]
+    del state.children[child.id]
     return True, None
+
+
+_ADMIN = {
+    "terminate_child": _terminate_child,
+    "restart_child": _restart_child,
+    "delete_child": _delete_child,
+}
 
 
 # The public functions.
@@ -385,27 +382,38 @@ def start_child(supervisor: Dest, child: Any) -> Any:
     Raises ``AlreadyStarted`` (the id runs), ``ChildError("already_present")``,
     ``StartError`` or ``BadChildSpec``.
     """
-    return started(done(_ask(supervisor, "start_child", child_spec(child))))
+    return started(done(_ask(supervisor, "start_child", keyed(child_spec(child)))))
+
+
+def _ask_of(supervisor: Dest, what: str, child_id: Any) -> Any:
+    return done(_ask(supervisor, what, check_id(what, child_id)))
+
+
+def check_id(what: str, child_id: Any) -> Any:
+    """``child_id`` if a child can have it, for the function ``what``; raises ``BadArgument``."""
+    if not is_hashable(child_id):
+        raise BadArgument(f"{what}: id {child_id!r}; expected a value that has a hash")
+    return child_id
 
 
 def terminate_child(supervisor: Dest, child_id: Any) -> None:
     """Stop a child; its spec stays, unless it is temporary. ``ChildError("not_found")``."""
-    done(_ask(supervisor, "terminate_child", child_id))
+    _ask_of(supervisor, "terminate_child", child_id)
 
 
 def restart_child(supervisor: Dest, child_id: Any) -> Any:
     """Start a stopped child. ``ChildError``: "running", "restarting" or "not_found"."""
-    return started(done(_ask(supervisor, "restart_child", child_id)))
+    return started(_ask_of(supervisor, "restart_child", child_id))
 
 
 def delete_child(supervisor: Dest, child_id: Any) -> None:
     """Forget a stopped child. ``ChildError``: "running", "restarting" or "not_found"."""
-    done(_ask(supervisor, "delete_child", child_id))
+    _ask_of(supervisor, "delete_child", child_id)
 
 
 def get_childspec(supervisor: Dest, child_id: Any) -> ChildSpec:
     """A child's specification. ``ChildError("not_found")``."""
-    spec: ChildSpec = done(_ask(supervisor, "get_childspec", child_id))
+    spec: ChildSpec = _ask_of(supervisor, "get_childspec", child_id)
     return spec
 
 

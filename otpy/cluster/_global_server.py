@@ -25,17 +25,18 @@ from otpy.machines.global_ import (
     Watch,
 )
 from otpy.machines.global_locks import GiveBack, Locks, TableEvent, Take
-from otpy.machines.global_messages import Wanted
+from otpy.machines.global_messages import wanted_of
 from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
 from otpy.runtime.node import Node
 from otpy.terms.errors import NotDistributed, NotSendable
 from otpy.terms.messages import Down, NameFree, NodeDown, NodeUp
-from otpy.terms.names import At
+from otpy.terms.names import At, is_node_name
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NOPROC
 from otpy.terms.signals import Message
+from otpy.terms.values import is_hashable
 
 LOG = logging.getLogger("otpy.global")
 SERVER = "global_name_server"
@@ -73,19 +74,21 @@ class Server(GenServer["State"], kernel=True):
 
     def handle_call(self, request: Any, from_: From, state: "State") -> Any:
         match request:
-            case ("register", Wanted() as wanted):
+            case ("register", parts) if (wanted := wanted_of(parts)) is not None:
                 state.do(state.names.register(from_, wanted))
                 return NoReply()
-            case ("register_or_monitor", Wanted() as wanted, Ref() as ref):
+            case ("register_or_monitor", parts, Ref() as ref) if (
+                wanted := wanted_of(parts)
+            ) is not None:
                 state.do(state.names.register(from_, wanted, (wanted.pid, ref)))
                 return NoReply()
-            case ("unregister", name):
+            case ("unregister", name) if is_hashable(name):
                 state.do(state.names.unregister(name))
                 return Reply(None)
-            case ("lock", (resource, requester)):
+            case ("lock", (resource, requester)) if is_hashable(resource):
                 state.lock(Take(from_, resource, requester, from_.pid))
                 return NoReply()
-            case ("unlock", (resource, requester)):
+            case ("unlock", (resource, requester)) if is_hashable(resource):
                 state.lock(GiveBack(from_, resource, requester, from_.pid))
                 return NoReply()
             case ("sync",):
@@ -97,7 +100,7 @@ class Server(GenServer["State"], kernel=True):
 
     def handle_cast(self, request: Any, state: "State") -> None:
         match request:
-            case ("monitor", name, Pid() as pid, Ref() as ref):
+            case ("monitor", name, Pid() as pid, Ref() as ref) if is_hashable(name):
                 state.do(state.names.monitor(name, pid, ref))
             case _:
                 LOG.warning(
@@ -108,12 +111,12 @@ class Server(GenServer["State"], kernel=True):
         match message:
             case ("global", str(sender), body):
                 state.message(sender, body)
-            case NodeUp(peer):
+            case NodeUp(peer) if is_node_name(peer):
                 state.node_up(peer)
-            case NodeDown(peer):
+            case NodeDown(peer) if is_node_name(peer):
                 state.lock(global_locks.NodeDown(peer))
                 state.node_down(peer)
-            case Down(ref, _, reason):
+            case Down(Ref() as ref, _, reason):
                 state.down(ref, reason)
             case ("resolver_deadline", Ref() as ref):
                 state.too_late(ref)

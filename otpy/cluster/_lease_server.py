@@ -31,9 +31,9 @@ from otpy.machines.lease_messages import Ask, Propose, Quorum, Release, read
 from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
-from otpy.terms.errors import NotSendable
+from otpy.terms.errors import BadArgument, NotSendable
 from otpy.terms.messages import Down, NameFree, NodeDown, NodeUp
-from otpy.terms.names import At
+from otpy.terms.names import At, is_node_name, quorum_of
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.signals import Message
 from otpy.terms.values import is_hashable
@@ -230,8 +230,10 @@ class State:
     def call(self, request: Any, from_: From) -> None:
         """Of the functions of ``global_``."""
         match request:
-            case ("register", name, Pid() as pid, quorum, ref):
-                self.register(from_, name, pid, Quorum.of(quorum), ref)
+            case ("register", name, Pid() as pid, given, None | Ref() as ref) if (
+                is_hashable(name) and (quorum := _configured(given)) is not None
+            ):
+                self.register(from_, name, pid, quorum, ref)
             case ("unregister", name):
                 self.unregister(name)
                 gen_server.reply(from_, None)
@@ -247,7 +249,7 @@ class State:
     def cast(self, request: Any) -> None:
         """Of the functions of ``global_``."""
         match request:
-            case ("monitor", name, Pid() as pid, Ref() as ref):
+            case ("monitor", name, Pid() as pid, Ref() as ref) if is_hashable(name):
                 self.watch(pid)
                 self.freed(self.holders.monitor(name, pid, ref))
             case _:
@@ -260,9 +262,9 @@ class State:
                 self.message(sender, body)
             case ("lease_due", float(wake)):
                 self.due(wake)
-            case NodeUp(peer):
+            case NodeUp(peer) if is_node_name(peer):
                 self.node_up(peer)
-            case NodeDown(peer):
+            case NodeDown(peer) if is_node_name(peer):
                 self.node_down(peer)
             case Down(_, Pid() as pid, reason):
                 self.down(pid, reason)
@@ -469,6 +471,14 @@ class State:
             (from_, wish), contest.change = contest.change, None
             other = "busy" if members else "not_holder"
             gen_server.reply(from_, "changed" if members == wish else other)
+
+
+def _configured(quorum: Any) -> Quorum | None:
+    """A quorum as a registration gives it; None if it is none."""
+    try:
+        return Quorum.of(quorum_of(quorum))
+    except BadArgument:
+        return None
 
 
 def held(contest: Contest) -> tuple[str, Any, Pid, int]:

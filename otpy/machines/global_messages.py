@@ -45,7 +45,7 @@ def read(message: Any) -> tuple[Any, ...] | None:
     """A message with its parts checked; None if it is not one of ours."""
     match message:
         case ("own" | "ask" | "claim" as kind, request, parts) if is_hashable(request):
-            wanted = _wanted(parts)
+            wanted = wanted_of(parts)
             return (kind, request, wanted) if wanted is not None else None
         case ("sync", claims):
             checked = [_claim(claim) for claim in _items(claims)]
@@ -72,7 +72,8 @@ def _items(value: Any) -> list[Any]:
     return [*value] if isinstance(value, tuple) else []
 
 
-def _wanted(parts: Any) -> Wanted | None:
+def wanted_of(parts: Any) -> Wanted | None:
+    """The parts of a registration, checked; None if it is none."""
     match parts:
         case (name, Pid() as pid, str(resolver), bool(force), dead):
             pids = _pids(dead)

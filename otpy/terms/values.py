@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+LARGEST = 1.7976931348623157e308  # of all finite floats
+INFINITE = float("inf")
+
 
 def is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     """``isinstance(value, tuple)``, where a type checker must know that items may be anything."""
@@ -30,8 +33,13 @@ def is_whole(value: object, least: int) -> TypeGuard[int]:
 
 
 def is_seconds(value: object) -> TypeGuard[float]:
-    """Whether it is a number of at least 0; neither a bool nor a NaN is one."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    """Whether it is a number of at least 0; neither a bool nor a NaN is one.
+
+    Nor is an int with which no clock can count, as it is greater than any finite float.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return 0 <= value <= LARGEST or value == INFINITE
 
 
 def is_instant(value: object) -> TypeGuard[float]:
@@ -43,6 +51,6 @@ def is_hashable(value: object) -> bool:
     """Whether it has a hash; a tuple with a list in it has none."""
     try:
         hash(value)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - whatever a hash of a user's own raises, it has none
         return False
     return True

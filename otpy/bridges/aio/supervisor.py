@@ -4,6 +4,7 @@ from typing import Any
 
 from otpy.behaviours import supervisor as plain
 from otpy.behaviours._children import ChildCount, ChildInfo, started
+from otpy.behaviours._flags import keyed
 from otpy.behaviours.child_spec import ChildSpec, child_spec
 from otpy.behaviours.supervisor import Supervisor
 from otpy.bridges.aio import _servers
@@ -46,6 +47,10 @@ async def _ask(supervisor: Dest, *request: Any) -> Any:
     return await _servers.call(supervisor, request, None)
 
 
+async def _ask_of(supervisor: Dest, what: str, child_id: Any) -> Any:
+    return plain.done(await _ask(supervisor, what, plain.check_id(what, child_id)))
+
+
 async def which_children(supervisor: Dest) -> list[ChildInfo]:
     """A row for each child, the newest first."""
     rows: list[ChildInfo] = await _ask(supervisor, "which_children")
@@ -60,27 +65,27 @@ async def count_children(supervisor: Dest) -> ChildCount:
 
 async def start_child(supervisor: Dest, child: Any) -> Any:
     """Add a child and start it: its pid, ``(pid, info)``, or None if it wanted no process."""
-    return started(plain.done(await _ask(supervisor, "start_child", child_spec(child))))
+    return started(plain.done(await _ask(supervisor, "start_child", keyed(child_spec(child)))))
 
 
 async def terminate_child(supervisor: Dest, child_id: Any) -> None:
     """Stop a child; its spec stays, unless it is temporary."""
-    plain.done(await _ask(supervisor, "terminate_child", child_id))
+    await _ask_of(supervisor, "terminate_child", child_id)
 
 
 async def restart_child(supervisor: Dest, child_id: Any) -> Any:
     """Start a stopped child."""
-    return started(plain.done(await _ask(supervisor, "restart_child", child_id)))
+    return started(await _ask_of(supervisor, "restart_child", child_id))
 
 
 async def delete_child(supervisor: Dest, child_id: Any) -> None:
     """Forget a stopped child."""
-    plain.done(await _ask(supervisor, "delete_child", child_id))
+    await _ask_of(supervisor, "delete_child", child_id)
 
 
 async def get_childspec(supervisor: Dest, child_id: Any) -> ChildSpec:
     """A child's specification."""
-    spec: ChildSpec = plain.done(await _ask(supervisor, "get_childspec", child_id))
+    spec: ChildSpec = await _ask_of(supervisor, "get_childspec", child_id)
     return spec
 
 
