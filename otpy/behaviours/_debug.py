@@ -6,9 +6,33 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otpy.runtime.mail import Call, Cast, From
+from otpy.terms.values import is_tuple, is_whole
 
 LOG = logging.getLogger("otpy.sys")
+LOGGED = ("get", "print")  # what ``sys.log`` is asked for besides a number
 DONE = "done"  # what a debug function gives that wants no more events, as in OTP
+
+
+def is_statistics(flag: object) -> bool:
+    """Whether it can be asked of ``sys.statistics``."""
+    return isinstance(flag, bool) or (isinstance(flag, str) and flag == "get")
+
+
+def is_log(keep: object) -> bool:
+    """Whether it can be asked of ``sys.log``."""
+    if isinstance(keep, str):
+        return keep in LOGGED
+    return isinstance(keep, bool) or is_whole(keep, 0)
+
+
+def is_path(path: object) -> bool:
+    """Whether it can be asked of ``sys.log_to_file``."""
+    return path is False or (isinstance(path, str) and bool(path))
+
+
+def is_debug_function(parts: object) -> bool:
+    """Whether it is what ``sys.install`` sends: id, function and state."""
+    return is_tuple(parts) and len(parts) == 3 and callable(parts[1])
 
 
 class DebugFunction(Protocol):
@@ -63,7 +87,7 @@ class Debug:
         if self.log is not None:
             self.log.append(event)
         if self.trace:
-            print(self.line(event))
+            self._print(event)
         if self.file is not None:
             self._write(self.file, event)
         for installed in list(self.functions):
@@ -73,6 +97,13 @@ class Debug:
         """How an event is printed."""
         return f"*DBG* {self.who} {event!r}"
 
+    def _print(self, event: tuple[Any, ...]) -> None:
+        try:
+            print(self.line(event))
+        except Exception:  # a closed output, or a repr of a user's own, must not end the process
+            LOG.exception("%s is traced no more", self.who)
+            self.trace = False
+
     def _write(self, path: Path, event: tuple[Any, ...]) -> None:
         # Opened for each event: so nothing is open when the process ends, however it does.
         try:
@@ -80,6 +111,9 @@ class Debug:
                 file.write(self.line(event) + "\n")
         except OSError as error:
             LOG.error("%s writes its events to no file any more: %s", self.who, error)
+            self.file = None
+        except Exception:  # a repr of a user's own, or a text that is not valid Unicode
+            LOG.exception("%s writes its events to no file any more", self.who)
             self.file = None
 
     def _hand(self, installed: Installed, event: tuple[Any, ...]) -> None:
@@ -89,7 +123,7 @@ class Debug:
             # As in OTP it is removed: a debug function must not end the process it watches.
             LOG.exception("the debug function %r of %s is removed", installed.id, self.who)
             state = DONE
-        if state == DONE:
+        if isinstance(state, str) and state == DONE:
             self.remove(installed.id)
         else:
             installed.state = state

@@ -1,13 +1,19 @@
-"""The receiving side of the ``sys`` protocol."""
+"""The receiving side of the ``sys`` protocol.
+
+Whatever comes is answered: nothing but "terminate" and what a function of ``replace_state``
+makes of the state ends a process.
+"""
 
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from otpy.behaviours._code_change import CodeChangeRefused
-from otpy.behaviours._debug import Debug
+from otpy.behaviours._debug import Debug, is_debug_function, is_log, is_path, is_statistics
 from otpy.runtime.body import reason_of
 from otpy.runtime.mail import System
+from otpy.terms.errors import NotSendable
+from otpy.terms.values import is_tuple
 
 if TYPE_CHECKING:
     from otpy.behaviours._loop import BehaviourLoop
@@ -25,7 +31,10 @@ def handle(loop: "BehaviourLoop", item: System) -> None:
         proc.handling = item.from_
         loop.stop(item.request, None)
     ok, value = _ask(loop, item.kind, item.request)
-    answer(proc, item.from_, ok, value)
+    try:
+        answer(proc, item.from_, ok, value)
+    except NotSendable as error:
+        answer(proc, item.from_, False, ("not_sendable", str(error)))
 
 
 def _ask(loop: "BehaviourLoop", kind: str, request: Any) -> tuple[bool, Any]:
@@ -49,19 +58,35 @@ def _ask(loop: "BehaviourLoop", kind: str, request: Any) -> tuple[bool, Any]:
             return True, None
         case "get_status":
             return True, status(loop)
-        case "change_code" if loop.suspended:
+        case "change_code" if loop.suspended and is_change(request):
             return _change_code(loop, *request)
-        case "change_code":
+        case "change_code" if is_tuple(request):
             return False, ("unknown_system_msg", ("change_code", *request))
         case _ if kind in _DEBUGGING:
-            debug = loop.debug = loop.debug or Debug(loop.proc.name or loop.proc.pid)
-            answered = _DEBUGGING[kind](debug, request)
-            if debug.idle:
-                loop.debug = None
-            return answered
+            return _debugged(loop, kind, request)
         case _:
             told = kind if request is None else (kind, request)
             return False, ("unknown_system_msg", told)
+
+
+def _debugged(loop: "BehaviourLoop", kind: str, request: Any) -> tuple[bool, Any]:
+    """Change or show what is done with the process's messages."""
+    known, act = _DEBUGGING[kind]
+    if not known(request):
+        return False, ("unknown_debug", (kind, request))
+    debug = loop.debug = loop.debug or Debug(loop.proc.name or loop.proc.pid)
+    try:
+        return act(debug, request)
+    except Exception as error:  # noqa: BLE001 - a repr or a comparison of the asker's own: it hears of it
+        return False, ("EXIT", reason_of(error))
+    finally:
+        if debug.idle:
+            loop.debug = None
+
+
+def is_change(request: object) -> bool:
+    """Whether it is what ``sys.change_code`` sends."""
+    return is_tuple(request) and len(request) == 3 and isinstance(request[0], type)
 
 
 def status(loop: "BehaviourLoop") -> dict[str, Any]:
@@ -130,7 +155,7 @@ def _log(debug: Debug, request: Any) -> tuple[bool, Any]:
         for event in kept:
             print(debug.line(event))
         return True, None
-    keep = DEFAULT_KEPT if request is True else int(request)
+    keep: int = DEFAULT_KEPT if request is True else int(request)
     debug.log = deque(kept, maxlen=keep) if keep else None
     return True, None
 
@@ -143,7 +168,7 @@ def _trace(debug: Debug, request: Any) -> tuple[bool, Any]:
 def _log_to_file(debug: Debug, request: Any) -> tuple[bool, Any]:
     try:
         debug.to_file(request or None)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no file can have that name
         return False, ("open_file", str(error))
     return True, None
 
@@ -166,12 +191,17 @@ def _no_debug(debug: Debug, _: Any) -> tuple[bool, Any]:
     return True, None
 
 
-_DEBUGGING: dict[str, Callable[[Debug, Any], tuple[bool, Any]]] = {
-    "statistics": _statistics,
-    "log": _log,
-    "trace": _trace,
-    "log_to_file": _log_to_file,
-    "install": _install,
-    "remove": _remove,
-    "no_debug": _no_debug,
+def _any(_: object) -> bool:
+    return True
+
+
+# What each may be asked, and what it does.
+_DEBUGGING: dict[str, tuple[Callable[[object], bool], Callable[[Debug, Any], tuple[bool, Any]]]] = {
+    "statistics": (is_statistics, _statistics),
+    "log": (is_log, _log),
+    "trace": (lambda flag: isinstance(flag, bool), _trace),
+    "log_to_file": (is_path, _log_to_file),
+    "install": (is_debug_function, _install),
+    "remove": (_any, _remove),
+    "no_debug": (_any, _no_debug),
 }

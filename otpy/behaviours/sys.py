@@ -1,13 +1,17 @@
 """Looking into a running behaviour: OTP's ``sys``.
 
-Every function may raise ``CallExit``, and raises ``WouldBlockLoop`` in a coroutine.
+Every function may raise ``CallExit``, and raises ``WouldBlockLoop`` in a coroutine; what it cannot
+ask for raises ``BadArgument``. A process answers what it cannot do with ``CallExit``, and goes on:
+("unknown_debug", ...), ("unknown_system_msg", ...), ("not_sendable", why).
 """
 
 from collections.abc import Callable
 from typing import Any, Literal
 
+from otpy.behaviours._debug import is_debug_function, is_log, is_path, is_statistics
 from otpy.behaviours.gen_server import stop, system
 from otpy.runtime._current import waiter
+from otpy.runtime.arguments import check_function
 from otpy.runtime.process import Dest
 from otpy.terms.errors import BadArgument
 from otpy.terms.values import is_tuple
@@ -23,6 +27,7 @@ def replace_state(server: Dest, change: Callable[[Any], Any], timeout: float | N
 
     When ``change`` raises, the state stays and ``CallExit(("callback_failed", why))`` is raised.
     """
+    check_function("sys.replace_state", change)
     return system(server, "replace_state", change, timeout)
 
 
@@ -50,7 +55,7 @@ def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> A
 
     The counts are messages_in and messages_out (replies), without system messages.
     """
-    return system(server, "statistics", flag, timeout)
+    return system(server, "statistics", check_statistics(flag), timeout)
 
 
 def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
@@ -60,7 +65,7 @@ def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> An
     ``("$gen_call", pid, request)`` and a cast ``("$gen_cast", request)``, and
     ``("out", reply, pid)``.
     """
-    return system(server, "log", keep, timeout)
+    return system(server, "log", check_log(keep), timeout)
 
 
 def trace(server: Dest, flag: bool, timeout: float | None = 5.0) -> None:
@@ -125,9 +130,25 @@ def check_flag(what: str, flag: object) -> bool:
     return flag
 
 
+def check_statistics(flag: object) -> object:
+    """``flag`` if it can be asked of ``statistics``; raises ``BadArgument``."""
+    if not is_statistics(flag):
+        raise BadArgument(f"statistics: {flag!r}; expected True, False or 'get'")
+    return flag
+
+
+def check_log(keep: object) -> object:
+    """``keep`` if it can be asked of ``log``; raises ``BadArgument``."""
+    if not is_log(keep):
+        raise BadArgument(
+            f"log: {keep!r}; expected how many events to keep, True, False, 'get' or 'print'"
+        )
+    return keep
+
+
 def check_path(path: object) -> Any:
     """``path`` if it can name a file; raises ``BadArgument``."""
-    if path is not False and not (isinstance(path, str) and path):
+    if not is_path(path):
         raise BadArgument(f"log_to_file: {path!r}; expected the name of a file, or False")
     return path
 
@@ -144,7 +165,7 @@ def check_debug(function: object) -> tuple[Any, Any, Any]:
     parts: tuple[Any, ...] = function if is_tuple(function) else ()
     if len(parts) == 2:
         parts = (parts[0], *parts)
-    if len(parts) != 3 or not callable(parts[1]):
+    if not is_debug_function(parts):
         raise BadArgument(f"install: {function!r}; expected (fn, state) or (id, fn, state)")
     return parts[0], parts[1], parts[2]
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from otpy.behaviours import sys as plain
 from otpy.bridges.aio import _servers
+from otpy.runtime.arguments import check_function
 from otpy.runtime.process import Dest
 
 
@@ -23,6 +24,7 @@ async def replace_state(
     server: Dest, change: Callable[[Any], Any], timeout: float | None = 5.0
 ) -> Any:
     """Put ``change(state)`` in the state's place; the new state."""
+    check_function("aio.sys.replace_state", change)
     return await _ask(server, "replace_state", change, timeout)
 
 
@@ -44,12 +46,12 @@ async def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any
 
 async def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> Any:
     """True and False switch counting; "get" gives the counts, or "no_statistics"."""
-    return await _ask(server, "statistics", flag, timeout)
+    return await _ask(server, "statistics", plain.check_statistics(flag), timeout)
 
 
 async def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
     """Keep the last ``keep`` events (True: 10), 0 or False none; "get" and "print" show them."""
-    return await _ask(server, "log", keep, timeout)
+    return await _ask(server, "log", plain.check_log(keep), timeout)
 
 
 async def trace(server: Dest, flag: bool, timeout: float | None = 5.0) -> None:
