@@ -268,20 +268,25 @@ def resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pi
     return found
 
 
-def system(server: Dest, kind: str, request: Any = None, timeout: float | None = 5.0) -> Any:
-    """A request of the ``sys`` protocol; as ``call`` otherwise."""
-    me = waiter(f"sys.{kind}")
+def system(
+    server: Dest, kind: str, request: Any, timeout: float | None, called: tuple[str, str, Any]
+) -> Any:
+    """A request of the ``sys`` protocol; as ``call`` otherwise. ``called`` is for errors."""
+    me = waiter(f"{called[0]}.{called[1]}")
     check_timeout(timeout)
-    pid = resolve(me, server, request, timeout) if type(server) is not Pid else server
+    try:
+        pid = resolve(me, server, request, timeout) if type(server) is not Pid else server
+    except CallExit as nobody:
+        raise CallExit(nobody.reason, called) from None
     if pid == me.pid:
-        raise CallExit("calling_self", ("sys", kind, (server, request)))
+        raise CallExit("calling_self", called)
     tag = me.ask(pid, kind, request)
     ok, value = await_reply(me, timeout, lambda: give_up(me, pid, tag))
     if ok:
         return value
     if value is TIMED_OUT:
-        raise CallTimeout("timeout", ("sys", kind, (server, request)))
-    raise CallExit(value, ("sys", kind, (server, request)))
+        raise CallTimeout("timeout", called)
+    raise CallExit(value, called)
 
 
 def cast(server: Dest, request: Any) -> None:
@@ -343,17 +348,18 @@ def stop(server: Dest, reason: Any = NORMAL, timeout: float | None = None) -> No
     Raises ``CallExit``: "noproc", "calling_self", the real reason if it ended with
     another one, or ``CallTimeout``. In a coroutine it raises ``WouldBlockLoop``.
     """
-    waiter("gen_server.stop")
-    check_timeout(timeout)
-    request = ("gen_server", "stop", (server, reason, timeout))
+    end(server, reason, timeout, ("gen_server", "stop", (server, reason, timeout)))
+
+
+def end(server: Dest, reason: Any, timeout: float | None, called: tuple[str, str, Any]) -> None:
+    """Stop a process of any behaviour; ``called`` is for errors."""
     try:
-        system(server, "terminate", reason, timeout)
+        system(server, "terminate", reason, timeout, called)
     except CallTimeout:
-        raise CallTimeout("timeout", request) from None
+        raise
     except CallExit as ended:
-        if ended.reason == reason and ended.reason != "noproc":
-            return
-        raise CallExit(ended.reason, request) from None
+        if ended.reason != reason or reason == "noproc":
+            raise
 
 
 def whereis(server: Dest) -> Pid | At | None:

@@ -327,13 +327,7 @@ def stop(server: Dest, reason: Any = NORMAL, timeout: float | None = None) -> No
 
     Raises as ``gen_server.stop``.
     """
-    waiter("gen_statem.stop")
-    try:
-        gen_server.stop(server, reason, timeout)
-    except CallTimeout:
-        raise CallTimeout("timeout", called("stop", server, reason, timeout)) from None
-    except CallExit as ended:
-        raise CallExit(ended.reason, called("stop", server, reason, timeout)) from None
+    gen_server.end(server, reason, timeout, called("stop", server, reason, timeout))
 
 
 __all__ = [

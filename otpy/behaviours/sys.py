@@ -9,17 +9,29 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from otpy.behaviours._debug import is_debug_function, is_log, is_path, is_statistics
-from otpy.behaviours.gen_server import stop, system
-from otpy.runtime._current import waiter
+from otpy.behaviours.gen_server import end, system
 from otpy.runtime.arguments import check_function
 from otpy.runtime.process import Dest
 from otpy.terms.errors import BadArgument
 from otpy.terms.values import is_tuple
 
 
+def called(what: str, server: Dest, *args: Any) -> tuple[str, str, Any]:
+    """What errors say was called."""
+    return "sys", what, (server, *args)
+
+
+def _ask(server: Dest, what: str, timeout: float | None) -> Any:
+    return system(server, what, None, timeout, called(what, server, timeout))
+
+
+def _tell(server: Dest, what: str, request: Any, given: Any, timeout: float | None) -> Any:
+    return system(server, what, request, timeout, called(what, server, given, timeout))
+
+
 def get_state(server: Dest, timeout: float | None = 5.0) -> Any:
     """The state, also of a suspended process."""
-    return system(server, "get_state", None, timeout)
+    return _ask(server, "get_state", timeout)
 
 
 def replace_state(server: Dest, change: Callable[[Any], Any], timeout: float | None = 5.0) -> Any:
@@ -28,17 +40,17 @@ def replace_state(server: Dest, change: Callable[[Any], Any], timeout: float | N
     When ``change`` raises, the state stays and ``CallExit(("callback_failed", why))`` is raised.
     """
     check_function("sys.replace_state", change)
-    return system(server, "replace_state", change, timeout)
+    return _tell(server, "replace_state", change, change, timeout)
 
 
 def suspend(server: Dest, timeout: float | None = 5.0) -> None:
     """Handle only system messages until ``resume``; others wait in order."""
-    system(server, "suspend", None, timeout)
+    _ask(server, "suspend", timeout)
 
 
 def resume(server: Dest, timeout: float | None = 5.0) -> None:
     """Go on."""
-    system(server, "resume", None, timeout)
+    _ask(server, "resume", timeout)
 
 
 def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any]:
@@ -46,7 +58,7 @@ def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any]:
 
     State and log are as the class's ``format_status`` shows them.
     """
-    status: dict[str, Any] = system(server, "get_status", None, timeout)
+    status: dict[str, Any] = _ask(server, "get_status", timeout)
     return status
 
 
@@ -55,7 +67,7 @@ def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> A
 
     The counts are messages_in and messages_out (replies), without system messages.
     """
-    return system(server, "statistics", check_statistics(flag), timeout)
+    return _tell(server, "statistics", check_statistics(flag), flag, timeout)
 
 
 def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
@@ -65,12 +77,12 @@ def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> An
     ``("$gen_call", pid, request)`` and a cast ``("$gen_cast", request)``, and
     ``("out", reply, pid)``.
     """
-    return system(server, "log", check_log(keep), timeout)
+    return _tell(server, "log", check_log(keep), keep, timeout)
 
 
 def trace(server: Dest, flag: bool, timeout: float | None = 5.0) -> None:
     """Print every event on the server's node, as ``log(server, "print")`` does; or no more."""
-    system(server, "trace", check_flag("trace", flag), timeout)
+    _tell(server, "trace", check_flag("trace", flag), flag, timeout)
 
 
 def log_to_file(server: Dest, path: str | Literal[False], timeout: float | None = 5.0) -> None:
@@ -78,7 +90,7 @@ def log_to_file(server: Dest, path: str | Literal[False], timeout: float | None 
 
     Raises ``CallExit(("open_file", why))`` if it cannot be written.
     """
-    system(server, "log_to_file", check_path(path), timeout)
+    _tell(server, "log_to_file", check_path(path), path, timeout)
 
 
 def install(server: Dest, function: Any, timeout: float | None = 5.0) -> None:
@@ -88,17 +100,17 @@ def install(server: Dest, function: Any, timeout: float | None = 5.0) -> None:
     it is removed, with a log, if it raises. It runs in the server. An id that is there already
     (without one, the function is it) stays as it is.
     """
-    system(server, "install", check_debug(function), timeout)
+    _tell(server, "install", check_debug(function), function, timeout)
 
 
 def remove(server: Dest, function: Any, timeout: float | None = 5.0) -> None:
     """Take a debug function away, by its id or by itself; one that is not there is no error."""
-    system(server, "remove", function, timeout)
+    _tell(server, "remove", function, function, timeout)
 
 
 def no_debug(server: Dest, timeout: float | None = 5.0) -> None:
     """End trace, log, log file, statistics and debug functions."""
-    system(server, "no_debug", None, timeout)
+    _ask(server, "no_debug", timeout)
 
 
 def change_code(
@@ -111,13 +123,14 @@ def change_code(
     what ``code_change`` refused with, or ("EXIT", what it raised): everything stays then; with
     ("unknown_system_msg", ("change_code", ...)) if the server is not suspended.
     """
-    system(server, "change_code", (check_class(module), old_vsn, extra), timeout)
+    request = (check_class(module), old_vsn, extra)
+    told = called("change_code", server, *request, timeout)
+    system(server, "change_code", request, timeout, told)
 
 
 def terminate(server: Dest, reason: Any, timeout: float | None = None) -> None:
     """Stop it with ``reason``."""
-    waiter("sys.terminate")
-    stop(server, reason, timeout)
+    end(server, reason, timeout, called("terminate", server, reason, timeout))
 
 
 # What is asked for, checked.

@@ -61,6 +61,7 @@ SERVERS: dict[str, Callable[[], Pid]] = {
     "supervisor": lambda: supervisor.start_link([], strategy="one_for_one"),
     "dynamic": dynamic_supervisor.start_link,
 }
+CALLED = ("sys", "x", ())
 NO_COUNT: list[Any] = [-1, "foo", None, [], float("nan"), 1.5, (True, 3), "GET"]
 NO_FLAG: list[Any] = ["off", "foo", None, [], 1]
 NO_PATH: list[Any] = [True, None, [], "", 5]
@@ -86,11 +87,11 @@ def test_every_malformed_system_message_is_answered(node: Any, kind: str) -> Non
             sys.suspend(pid)
         for what, request in [*DEBUG, *OTHERS]:
             with pytest.raises(CallExit) as refused:
-                gen_server.system(pid, what, request)
+                gen_server.system(pid, what, request, 5.0, CALLED)
             expected = "unknown_debug" if (what, request) in DEBUG else "unknown_system_msg"
             assert refused.value.reason[0] == expected, (what, request)
         with pytest.raises(CallExit) as refused:
-            gen_server.system(pid, "replace_state", "no function")
+            gen_server.system(pid, "replace_state", "no function", 5.0, CALLED)
         assert refused.value.reason[0] == "callback_failed"
     sys.resume(pid)
     assert sys.get_state(pid) == state
@@ -179,3 +180,52 @@ def test_a_state_that_cannot_be_sent_is_told_and_kept(cluster: Cluster) -> None:
         assert sys.statistics(there, "get") == "no_statistics"
     with cluster.nodes["b"].attached():
         assert process.whereis("keeper") == pid
+
+
+# What errors say was called.
+
+
+def debug(state: Any, event: Any, who: Any) -> Any:
+    return state
+
+
+ASKED: list[tuple[str, tuple[Any, ...]]] = [
+    *((what, ()) for what in ("get_state", "suspend", "resume", "get_status", "no_debug")),
+    *((what, (debug,)) for what in ("replace_state", "remove")),
+    ("statistics", (True,)),
+    ("log", (3,)),
+    ("trace", (True,)),
+    ("log_to_file", ("x",)),
+    ("install", ((debug, 0),)),
+    ("change_code", (Server, 1, 2)),
+    ("terminate", ("boom",)),
+]
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_an_exit_names_the_function_and_what_it_was_given(node: Any, what: Any) -> None:
+    name, args = what
+    silent = process.spawn(process.sleep, 60.0)
+    for server, timeout, reason in (
+        ("nope", 0.5, "noproc"),
+        (silent, 0, "timeout"),
+        (process.self_pid(), 0.5, "calling_self"),
+    ):
+        with pytest.raises(CallExit) as ended:
+            getattr(sys, name)(server, *args, timeout=timeout)
+        assert ended.value.reason == reason
+        assert ended.value.request == ("sys", name, (server, *args, timeout))
+    process.exit(silent, "kill")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("what", ASKED)
+async def test_and_in_a_coroutine(node: Any, what: Any) -> None:
+    name, args = what
+    silent = process.spawn(process.sleep, 60.0)
+    for server, timeout, reason in (("nope", 0.5, "noproc"), (silent, 0, "timeout")):
+        with pytest.raises(CallExit) as ended:
+            await getattr(aio.sys, name)(server, *args, timeout=timeout)
+        assert ended.value.reason == reason
+        assert ended.value.request == ("sys", name, (server, *args, timeout))
+    process.exit(silent, "kill")
