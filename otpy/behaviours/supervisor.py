@@ -296,6 +296,8 @@ _ADMIN = {
 
 # The public functions.
 
+DEFAULTS = {"strategy": None, "max_restarts": 3, "max_seconds": 5.0, "auto_shutdown": "never"}
+
 
 def start_link(
     children: list[Any] | tuple[Any, ...] | type[Supervisor],
@@ -310,6 +312,7 @@ def start_link(
 ) -> Pid:
     """Start a supervisor with these children, or a ``Supervisor`` class with ``arg``.
 
+    The flags are those of ``init``, and not for a class, whose ``init`` gives them.
     With ``green=True`` (or ``class S(Supervisor, green=True)``) it runs on the user
     scheduler: for tens of thousands of green children. Else user code cannot delay it.
 
@@ -339,9 +342,20 @@ def plan(
             raise BadFlags(
                 ("not_a_supervisor", children), f"{children!r} is not a Supervisor class"
             )
+        if flags != DEFAULTS:
+            raise BadFlags(
+                ("flags_of_a_class", children),
+                f"{children.__qualname__}.init gives the flags; start_link takes none beside it, "
+                f"got {_given(flags)}",
+            )
         driver = _GreenDriver if green or children.kind == "green" else Driver
         return driver, (children, arg)
     return _GreenDriver if green else Driver, (None, init(children, **flags))
+
+
+def _given(flags: dict[str, Any]) -> str:
+    given = {key: value for key, value in flags.items() if value != DEFAULTS[key]}
+    return ", ".join(f"{key}={value!r}" for key, value in given.items())
 
 
 def _ask(supervisor: Dest, *request: Any) -> Any:
