@@ -1,13 +1,14 @@
 """A supervisor's children and flags, checked: what ``supervisor.init`` returns."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
-from otpy.behaviours.child_spec import ChildSpec, child_spec
+from otpy.behaviours.child_spec import ChildSpec, child_spec, keyed
 from otpy.behaviours.results import Ignore, Stop
 from otpy.machines.restart import AutoShutdown, Strategy
-from otpy.terms.errors import BadChildSpec, BadFlags
-from otpy.terms.values import INFINITE, is_hashable, is_seconds, is_whole
+from otpy.terms.errors import BadArgument, BadChildSpec, BadFlags
+from otpy.terms.values import INFINITE, is_seconds, is_whole
 
 F = TypeVar("F")
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -46,6 +47,8 @@ def init(
     check_intensity(max_restarts, max_seconds)
     if auto_shutdown not in AUTO:
         raise wrong_flag("invalid_auto_shutdown", auto_shutdown, "one of " + ", ".join(AUTO))
+    if isinstance(children, (str, bytes, Mapping)) or not isinstance(children, Iterable):
+        raise BadArgument(f"children={children!r}; expected a list of children")
     specs = tuple(child_spec(child) for child in children)
     seen: dict[Any, None] = {}
     for spec in specs:
@@ -70,19 +73,6 @@ def check_intensity(max_restarts: Any, max_seconds: Any) -> None:
 def wrong_flag(kind: str, value: Any, expected: str) -> BadFlags:
     """What is raised for a wrong flag of a supervisor: OTP's ``{supervisor_data, ...}``."""
     return BadFlags(("supervisor_data", (kind, value)), f"{value!r}: expected {expected}")
-
-
-def keyed(spec: Any) -> ChildSpec:
-    """A specification by whose id a supervisor can know the child; raises ``BadChildSpec``."""
-    if not isinstance(spec, ChildSpec):
-        raise BadChildSpec(
-            ("invalid_child_spec", spec), f"{spec!r} is not a child; expected a ChildSpec"
-        )
-    if not is_hashable(spec.id):
-        raise BadChildSpec(
-            ("invalid_id", spec.id), f"id={spec.id!r}; expected a value that has a hash"
-        )
-    return spec
 
 
 def check_significant(spec: ChildSpec, auto_shutdown: str) -> None:

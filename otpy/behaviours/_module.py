@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from otpy.behaviours._code_change import CodeChangeRefused
-from otpy.behaviours.child_spec import of_class
+from otpy.behaviours.child_spec import ChildSpec, check, keyed, of_class
 from otpy.machines.restart import Restart
-from otpy.terms.errors import BadArgument
+from otpy.runtime.arguments import check_flag
+from otpy.terms.errors import BadArgument, BadChildSpec
 from otpy.terms.pid import Pid
 
 OPTIONS = ("green", "restart", "shutdown", "significant", "id")
@@ -38,6 +39,11 @@ class ChildClass:
                 f"{', '.join(most)} or {last}"
             )
         cls.child_options = {**cls.child_options, **options}
+        made: dict[str, Any] = {"id": cls, "start": (cls.start_link, ()), **cls.child_options}
+        try:
+            keyed(check(ChildSpec(**made)))
+        except BadChildSpec as bad:
+            raise BadChildSpec(bad.reason, f"class {cls.__name__}: {bad}") from None
 
     @classmethod
     def start_link(cls, arg: Any, /) -> Pid:
@@ -60,6 +66,7 @@ class FunctionClass(ChildClass):
     ) -> None:
         super().__init_subclass__(**options)
         if green is not None:
+            check_flag(f"class {cls.__name__}: green", green)
             cls.green = green
 
 
@@ -74,6 +81,8 @@ class CallbackModule(ChildClass):
         cls, *, green: bool | None = None, kernel: bool = False, **options: Unpack[ChildOptions]
     ) -> None:
         super().__init_subclass__(**options)
+        if green is not None:
+            check_flag(f"class {cls.__name__}: green", green)
         cls.is_async = any(inspect.iscoroutinefunction(getattr(cls, x)) for x in cls.callbacks())
         if cls.is_async:
             cls.kind = "async"

@@ -12,14 +12,13 @@ from typing import Any, NoReturn
 
 from otpy.behaviours._reqids import Asked, RequestId, RequestIds
 from otpy.runtime._current import waiter
-from otpy.runtime.arguments import check_function, checked_node
+from otpy.runtime.arguments import check_function, checked_node, listed
 from otpy.runtime.awaiting import Within, await_answer, deadline_of
 from otpy.runtime.body import reason_of
 from otpy.runtime.process import demonitor
 from otpy.runtime.record import Process, SpawnRequest
 from otpy.runtime.spawning import spawn_request
 from otpy.terms.errors import (
-    BadArgument,
     CallExit,
     ProcessExit,
     RemoteError,
@@ -156,17 +155,16 @@ class MultiCall:
     def __init__(
         self, me: Process, nodes: list[str], fn: Callable[..., Any], args: Any, green: bool
     ) -> None:
-        if isinstance(nodes, str):
-            raise BadArgument(f"multicall({nodes!r}): expected a list of nodes' names")
         self.me = me
+        self.nodes = listed("multicall", nodes)
         self.requests: list[RequestId[Any]] = []
         self.outcomes: dict[Ref, Outcome] = {}
         pending = RequestIds()
         seen = len(me.mailbox)
-        for name in nodes:
+        for name in self.nodes:
             checked_node(name)
         try:
-            for name in nodes:
+            for name in self.nodes:
                 request = ask(me, name, fn, args, green)
                 self.requests.append(request)
                 pending.add(request, None)
@@ -248,9 +246,9 @@ def in_turn(result: Any) -> Any:
     return as_rpc(value if how == "ok" else result)
 
 
-def sorted_out(nodes: list[str], made: MultiCall) -> tuple[list[Any], list[str]]:
+def sorted_out(made: MultiCall) -> tuple[list[Any], list[str]]:
     """What ``multicall`` gives."""
-    shown = [(node, as_rpc(result)) for node, result in zip(nodes, made.result(), strict=True)]
+    shown = [(node, as_rpc(result)) for node, result in zip(made.nodes, made.result(), strict=True)]
     lost = (BadRpc("timeout"), BadRpc("nodedown"))
     good = [value for _, value in shown if not _is_one(value, lost)]
     return good, [node for node, value in shown if _is_one(value, lost)]

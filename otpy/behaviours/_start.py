@@ -20,7 +20,7 @@ from otpy.terms.errors import (
     StartError,
 )
 from otpy.terms.messages import Exit
-from otpy.terms.names import At, Global, Via
+from otpy.terms.names import At, Global, Via, check_via
 from otpy.terms.pid import Pid, Ref
 
 TIMED_OUT = object()
@@ -77,6 +77,8 @@ def begin_start(
     """
     if isinstance(name, At) or not (name is None or isinstance(name, (str, type, Global, Via))):
         raise NotAName(f"name={name!r}; expected None, a str, a class, Global(...) or Via(...)")
+    if isinstance(name, Via):
+        check_via(name)
     if me.node.state != "running":
         me.node.check()
     tag = next(me.node.numbers)

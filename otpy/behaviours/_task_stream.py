@@ -24,7 +24,7 @@ from otpy.behaviours.results import Done, Exited, NoReply, Ok, Stop
 from otpy.machines.task_stream import Window
 from otpy.runtime import process
 from otpy.runtime._current import current, current_or_none, may_wait, waiter
-from otpy.runtime.arguments import check_function, check_timeout
+from otpy.runtime.arguments import check_flag, check_function, check_timeout
 from otpy.runtime.cpus import usable_cpus
 from otpy.runtime.mail import Cast, From
 from otpy.runtime.record import Process
@@ -87,9 +87,9 @@ def options(
     check_timeout(timeout)
     if on_timeout not in ("exit", "kill_task"):
         raise BadArgument(f"on_timeout={on_timeout!r}; expected 'exit' or 'kill_task'")
-    for name, value in (("ordered", ordered), ("zip_input_on_exit", zip_input_on_exit)):
-        if not isinstance(value, bool):
-            raise BadArgument(f"{name}={value!r}; expected True or False")
+    check_flag("ordered", ordered)
+    check_flag("zip_input_on_exit", zip_input_on_exit)
+    check_flag("green", green)
 
     def begin_linked(me: Process, given: tuple[Any, ...], origin: Origin) -> Task[Any]:
         return start_async(me, fn, given, green, origin)

@@ -93,6 +93,8 @@ def await_(task: Task[T], timeout: float | None) -> Steps[T]:
 
 def _checked(tasks: Iterable[Task[Any]]) -> list[Task[Any]]:
     me = current()
+    if not isinstance(tasks, Iterable):
+        raise BadArgument(f"{tasks!r}: expected a list of tasks")
     given = list(tasks)
     for task in given:
         own(task, me)

@@ -17,7 +17,7 @@ from otpy.behaviours.child_spec import ChildSpec, of_class
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import NoReply, Ok, Reply, Stop
 from otpy.runtime._current import waiter
-from otpy.runtime.arguments import check_function
+from otpy.runtime.arguments import check_flag, check_function
 from otpy.runtime.process import Dest
 from otpy.runtime.reports import function_name
 from otpy.terms.errors import BadArgument
@@ -116,6 +116,7 @@ def plan(
 ) -> tuple[type[GenServer[Any]], Any]:
     """The server behind an agent, and what it is started with."""
     request(how, fn, args)
+    check_flag("green", green)
     return GreenAgentServer if green else AgentServer, (fn, args)
 
 

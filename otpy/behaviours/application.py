@@ -34,7 +34,7 @@ from otpy.behaviours._app_spec import (
 from otpy.behaviours._app_tables import Tables, tables
 from otpy.machines.start_order import Circular, Missing, Needs, start_order
 from otpy.runtime._current import waiter
-from otpy.runtime.arguments import check_timeout
+from otpy.runtime.arguments import check_flag, check_timeout
 from otpy.runtime.body import reason_of
 from otpy.terms.errors import ApplicationError, BadArgument
 from otpy.terms.values import is_mapping, is_tuple
@@ -266,6 +266,7 @@ def put_env(app: str, key: str, value: Any, *, persistent: bool = False) -> None
     What is set before an application is loaded gives way to its specification, unless it is
     ``persistent``; that also outlives ``unload``.
     """
+    check_flag("persistent", persistent)
     tables().put({check_name(app): {_check_key(key): value}}, persistent)
 
 
@@ -276,6 +277,7 @@ def put_all_env(
 
     Raises ``BadArgument``, and sets nothing, if anything in it is wrong.
     """
+    check_flag("persistent", persistent)
     tables().put(_config(config), persistent)
 
 
@@ -296,6 +298,7 @@ def _config(config: object) -> dict[str, dict[str, Any]]:
 
 def delete_env(app: str, key: str, *, persistent: bool = False) -> None:
     """Take a value away; ``persistent``: for good. ``Application.delete_env/3``."""
+    check_flag("persistent", persistent)
     tables().delete(check_name(app), _check_key(key), persistent)
 
 

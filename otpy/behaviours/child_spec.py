@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from otpy.terms.errors import BadArgument, BadChildSpec
-from otpy.terms.values import is_mapping, is_seconds, is_tuple
+from otpy.terms.values import is_hashable, is_mapping, is_seconds, is_tuple
 
 RESTARTS = ("permanent", "transient", "temporary")
 TYPES = ("worker", "supervisor")
@@ -88,6 +88,19 @@ def check(spec: ChildSpec) -> ChildSpec:
         raise BadChildSpec(
             ("invalid_significant", spec.significant),
             f"significant={spec.significant!r}; expected True or False",
+        )
+    return spec
+
+
+def keyed(spec: Any) -> ChildSpec:
+    """A specification by whose id a supervisor can know the child; raises ``BadChildSpec``."""
+    if not isinstance(spec, ChildSpec):
+        raise BadChildSpec(
+            ("invalid_child_spec", spec), f"{spec!r} is not a child; expected a ChildSpec"
+        )
+    if not is_hashable(spec.id):
+        raise BadChildSpec(
+            ("invalid_id", spec.id), f"id={spec.id!r}; expected a value that has a hash"
         )
     return spec
 

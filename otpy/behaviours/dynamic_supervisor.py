@@ -34,6 +34,7 @@ from otpy.machines.dynamic import Dynamic, Step
 from otpy.machines.restart import Child, Shutdown, StartChild
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
+from otpy.runtime.arguments import check_flag
 from otpy.runtime.process import Dest
 from otpy.terms.errors import BadArgument, BadChildSpec, BadFlags, ChildError
 from otpy.terms.messages import Exit
@@ -274,6 +275,7 @@ def plan(
     module: type[DynamicSupervisor] | None, arg: Any, green: bool, **flags: Any
 ) -> tuple[type[GenServer[Dynamic]], Any]:
     """The server behind one, and what it is started with; ``flags`` as for ``init``."""
+    check_flag("green", green)
     checked_flags = init(**flags)
     if module is None:
         return _GreenDriver if green else _Driver, (None, checked_flags)

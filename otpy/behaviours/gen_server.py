@@ -31,7 +31,7 @@ from otpy.behaviours._requests import (
 from otpy.behaviours._start import TIMED_OUT, await_reply, start_and_wait
 from otpy.behaviours.results import CallResult, InitResult, Next, Ok, Stop
 from otpy.runtime._current import HERE, current, waiter
-from otpy.runtime.arguments import check_timeout
+from otpy.runtime.arguments import check_timeout, listed
 from otpy.runtime.locked import LockedProcess, put_from
 from otpy.runtime.mail import Call, Cast, From
 from otpy.runtime.names import where
@@ -372,7 +372,7 @@ def whereis(server: Dest) -> Pid | At | None:
 
 def abcast(name: str | type, request: Any, nodes: list[str] | None = None) -> None:
     """Cast to the server registered as ``name`` on each node (by default all, with this one)."""
-    for node in _all_nodes() if nodes is None else nodes:
+    for node in _all_nodes() if nodes is None else listed("abcast", nodes):
         cast(At(name, node), request)
 
 
@@ -410,7 +410,7 @@ class MultiCall:
         from otpy.runtime import process
 
         check_timeout(timeout)
-        self.nodes = _all_nodes() if nodes is None else nodes
+        self.nodes = _all_nodes() if nodes is None else listed("multi_call", nodes)
         self.answers: dict[str, tuple[bool, Any]] = {}
         servers = [At(name, node) for node in self.nodes]
         self.box = box = process.alias()

@@ -68,6 +68,7 @@ from otpy.machines.statem_types import (
     UpdateTimeout,
 )
 from otpy.runtime._current import waiter
+from otpy.runtime.arguments import check_flag
 from otpy.runtime.process import Dest
 from otpy.terms.calls import From
 from otpy.terms.errors import BadArgument, CallExit, CallTimeout
@@ -118,6 +119,7 @@ class GenStatem(CallbackModule, Generic[S, D]):
                 )
             cls.callback_mode = callback_mode
         if state_enter is not None:
+            check_flag(f"class {cls.__name__}: state_enter", state_enter)
             cls.state_enter = state_enter
         super().__init_subclass__(green=green, kernel=kernel, **options)
 

@@ -27,6 +27,7 @@ from otpy.machines.patterns import ANY, Var, clauses, exact, selected, value_tes
 from otpy.machines.registry import Entry, Row, UniqueEntries
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
+from otpy.runtime.arguments import check_flag, check_function
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import Process
 from otpy.terms.errors import (
@@ -186,8 +187,9 @@ def update_value(registry: Name, key: Any, callback: Callable[[Any], Any]) -> tu
     """Set the value of a key of the current process to ``callback(value)``: ``(new, old)``.
 
     Raises ``NotRegistered`` if the process has not the key, and ``BadArgument`` for a
-    duplicate registry. ``Registry.update_value/3``.
+    duplicate registry or what is no function. ``Registry.update_value/3``.
     """
+    check_function("registry.update_value", callback)
     me = current()
     table = find(me.node, registry)
     partition = table.of(me.pid)
@@ -220,7 +222,7 @@ def lookup(registry: Name, key: Any) -> list[Entry]:
 def keys(registry: Name, pid: Pid) -> list[Any]:
     """The keys of a process, one as often as it has entries of it: ``Registry.keys/2``."""
     node, table = here(registry)
-    return table.of(_pid("keys", pid)).entries.keys_of(pid) if pid in node.procs else []
+    return table.of(pid).entries.keys_of(pid) if _pid("keys", pid) in node.procs else []
 
 
 def values(registry: Name, key: Any, pid: Pid) -> list[Any]:
@@ -297,6 +299,7 @@ def dispatch(
     """
     if not callable(fn):
         raise BadArgument(f"registry.dispatch: {fn!r}; expected a function of a list")
+    check_flag("parallel", parallel)
     me = waiter("registry.dispatch") if parallel else current()
     table, procs = find(me.node, registry), me.node.procs
     if parallel and table.kind == "duplicate" and len(table.partitions) > 1:
@@ -392,7 +395,8 @@ def register_name(name: tuple[Any, ...], pid: Pid) -> bool:
 
 def unregister_name(name: tuple[Any, ...]) -> None:
     """As ``unregister``."""
-    unregister(name[0], _via(name)[2])
+    key = _via(name)[2]
+    unregister(name[0], key)
 
 
 def whereis_name(name: tuple[Any, ...]) -> Pid | None:

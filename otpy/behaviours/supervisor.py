@@ -19,11 +19,11 @@ from otpy.behaviours._children import (
     started,
 )
 from otpy.behaviours._children import start as start_child_process
-from otpy.behaviours._flags import Flags, check_significant, flags_of, init, keyed
+from otpy.behaviours._flags import Flags, check_significant, flags_of, init
 from otpy.behaviours._module import SupervisorClass
 from otpy.behaviours._own_server import OwnServer, entry, told
 from otpy.behaviours._supervisor_change import change
-from otpy.behaviours.child_spec import ChildSpec, check, child_spec, of_class
+from otpy.behaviours.child_spec import ChildSpec, check, child_spec, keyed, of_class
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import Ignore, Ok, Reply, Stop
 from otpy.machines.restart import (
@@ -38,6 +38,7 @@ from otpy.machines.restart import (
 )
 from otpy.runtime import process
 from otpy.runtime._current import current, waiter
+from otpy.runtime.arguments import check_flag
 from otpy.runtime.process import Dest
 from otpy.terms.errors import (
     AlreadyStarted,
@@ -337,6 +338,7 @@ def plan(
     children: list[Any] | tuple[Any, ...] | type[Supervisor], arg: Any, green: bool, **flags: Any
 ) -> tuple[type[GenServer[Restarts]], Any]:
     """The server behind a supervisor, and what it is started with; ``flags`` as for ``init``."""
+    check_flag("green", green)
     if isinstance(children, type):
         if not issubclass(children, Supervisor):
             raise BadFlags(

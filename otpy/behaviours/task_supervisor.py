@@ -10,19 +10,21 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from otpy.behaviours import _task, dynamic_supervisor
+from otpy.behaviours._children import ChildInfo
 from otpy.behaviours._task import Origin, Task, adopt, origin
 from otpy.behaviours._task_stream import Begin, OnTaskTimeout, Stream, options
 from otpy.behaviours.child_spec import ChildSpec, keywords, of_class
 from otpy.behaviours.dynamic_supervisor import DynamicSupervisor, Flags
 from otpy.runtime._current import waiter
-from otpy.runtime.arguments import check_function
+from otpy.runtime.arguments import check_flag, check_function
 from otpy.runtime.process import Dest
 from otpy.runtime.record import Process
-from otpy.terms.errors import ChildError
+from otpy.terms.errors import BadArgument, ChildError
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILL
 from otpy.terms.signals import ExitSignal
+from otpy.terms.values import is_list
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -101,6 +103,7 @@ def spec(
 ) -> ChildSpec:
     """The child that a task is; for an ``owner``, who is to ``adopt`` it, or for nobody."""
     check_function(called, fn)
+    check_flag("green", green)
     start = (_task.start_child, (origin.starter, owner, origin.callers, fn, args, green))
     return dynamic_supervisor.check_child(
         ChildSpec(Task, start, restart=restart, shutdown=shutdown)
@@ -325,11 +328,13 @@ def async_stream_nolink(
 def children(supervisor: Dest) -> list[Pid]:
     """The pids of its tasks. ``Task.Supervisor.children``."""
     waiter("task_supervisor.children")
-    return pids(dynamic_supervisor.which_children(supervisor))
+    return pids(supervisor, dynamic_supervisor.which_children(supervisor))
 
 
-def pids(rows: Iterable[Any]) -> list[Pid]:
-    """Of the rows of ``which_children``."""
+def pids(supervisor: Dest, rows: object) -> list[Pid]:
+    """Of the rows of ``which_children``; raises ``BadArgument`` if it answered something else."""
+    if not is_list(rows) or not all(isinstance(row, ChildInfo) for row in rows):
+        raise BadArgument(f"{supervisor!r} is no task supervisor: it answered {rows!r:.80}")
     return [row.pid for row in rows if isinstance(row.pid, Pid)]
 
 

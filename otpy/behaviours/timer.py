@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from otpy.runtime import process
+from otpy.runtime import process, units
 from otpy.runtime._current import current
 from otpy.runtime.arguments import check_function, check_seconds
 from otpy.runtime.names import where
@@ -20,7 +20,7 @@ from otpy.runtime.spawning import launch
 from otpy.runtime.units import hours, minutes, seconds
 from otpy.terms.errors import BadArgument, NodeStopped, NotRegistered, ReceiveTimeout
 from otpy.terms.messages import Down
-from otpy.terms.names import At, Global, Via, local_key
+from otpy.terms.names import At, Global, Via, check_via, local_key
 from otpy.terms.pid import Pid, Ref
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ def tc(fn: Callable[..., T], *args: Any) -> tuple[float, T]:
 
 def hms(hours: float, minutes: float, seconds: float) -> float:
     """Hours, minutes and seconds in seconds: ``timer:hms/3``."""
-    return 3600.0 * hours + 60.0 * minutes + seconds
+    return units.hours(hours) + units.minutes(minutes) + units.seconds(seconds)
 
 
 # What is armed.
@@ -231,6 +231,8 @@ def _addressed(what: str, time: object, rest: tuple[Any, ...]) -> tuple[Process,
         raise BadArgument(f"{what}: expected a time, then what is sent, or to whom and what")
     me = current()
     dest = me.pid if len(rest) == 1 else rest[0]
+    if isinstance(dest, Via):
+        check_via(dest)
     if not isinstance(dest, (Pid, At, Global, Via)):
         dest = local_key(dest)
     if isinstance(dest, At) and dest.node == me.node.name:

@@ -40,6 +40,7 @@ from otpy.machines.global_ import (
 from otpy.machines.global_messages import Wanted
 from otpy.runtime import nodes, peers, process
 from otpy.runtime._current import check_may_wait, current, current_or_none
+from otpy.runtime._default import check_node
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegistered, NotSendable
 from otpy.terms.names import At, Global, Quorum, quorum_of
@@ -158,6 +159,7 @@ def start(
     granted, a directory of its own. Raises ``BadArgument``, and ``NodeError`` or ``OSError`` for a
     ``state_dir`` that it cannot use.
     """
+    check_node("global_.start", node)
     check_lease_time(lease_time)
     if multi_name_action not in ("deny", "allow"):
         raise BadArgument(f"multi_name_action={multi_name_action!r}; expected 'deny' or 'allow'")

@@ -34,7 +34,7 @@ from otpy.behaviours._reqids import (
     reqids_to_list,
 )
 from otpy.runtime._current import current, waiter
-from otpy.runtime.arguments import check_function, checked_node
+from otpy.runtime.arguments import check_function, checked_node, listed
 from otpy.runtime.awaiting import Within, await_answer, deadline_of
 from otpy.runtime.spawning import spawn_request
 
@@ -88,9 +88,10 @@ def multicall(
 
 def multicast(nodes: list[str], fn: Callable[..., Any], *args: Any, green: bool = False) -> None:
     """``cast`` to each node: ``erpc:multicast/2,4``."""
-    for node in nodes:
+    names = listed("multicast", nodes)
+    for node in names:
         checked_node(node)
-    for node in nodes:
+    for node in names:
         cast(node, fn, *args, green=green)
 
 

@@ -68,7 +68,7 @@ def multicall(
     the function failed the value is a ``BadRpc``.
     """
     made = wait_multicall("rpc.multicall", nodes, fn, args, timeout, green)
-    return sorted_out(nodes, made)
+    return sorted_out(made)
 
 
 def async_call(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from otpy.runtime._current import HERE, current_or_none
 from otpy.runtime.node import Node
+from otpy.terms.errors import BadArgument
 
 if TYPE_CHECKING:
     from otpy.runtime.threads import ThreadProcess
@@ -54,6 +55,12 @@ def near_node() -> Node:
     """
     proc = current_or_none()
     return proc.node if proc is not None else HERE.node or default_node()
+
+
+def check_node(what: str, node: object) -> None:
+    """Raise ``BadArgument`` unless it is a node of this program, for the function ``what``."""
+    if not isinstance(node, Node):
+        raise BadArgument(f"{what}: node={node!r}; expected a Node")
 
 
 def set_default_node(node: Node | None) -> None:

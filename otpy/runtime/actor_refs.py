@@ -53,6 +53,10 @@ def actor_ref(pid: Pid, *, node: "Node | None" = None) -> "pykka.ActorRef[Any]":
             from otpy.runtime._default import default_node
 
             node = default_node()
+    else:
+        from otpy.runtime._default import check_node
+
+        check_node("actor_ref", node)
     if pid.node != node.name:
         raise BadArgument(
             f"actor_ref({pid!r}): not a process of {node.name}; a ref is for a local process"

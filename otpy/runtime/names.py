@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from otpy.runtime._current import current
 from otpy.runtime.arguments import checked_pid
 from otpy.terms.errors import NameTaken, NoProcess, NotDistributed, NotRegistered
-from otpy.terms.names import Global, Via, local_key
+from otpy.terms.names import Global, Via, check_via, local_key
 from otpy.terms.pid import Pid
 
 if TYPE_CHECKING:
@@ -79,7 +79,11 @@ def where(me: "Process", dest: Any) -> Pid | None:
         found: Pid | None = service.whereis_name(dest.name)
         return found
     if isinstance(dest, Via):
-        located: Pid | None = dest.module.whereis_name(dest.key)
+        try:
+            located: Pid | None = dest.module.whereis_name(dest.key)
+        except AttributeError:
+            check_via(dest)
+            raise
         return located
     return me.node.names.whereis(dest)
 

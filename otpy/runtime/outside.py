@@ -2,12 +2,15 @@
 
 import asyncio
 import contextvars
+import inspect
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from otpy.runtime._current import waiter
+from otpy.runtime.arguments import check_function
 from otpy.runtime.record import NO_REPLY, REPLY, Process
+from otpy.terms.errors import BadArgument
 from otpy.terms.signals import ReplySignal
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
     Raises ``WouldBlockLoop`` in a coroutine.
     """
+    check_function("process.blocking", fn)
     me = waiter("process.blocking")
     if me.kind == "thread":
         return fn(*args, **kwargs)
@@ -38,6 +42,8 @@ def await_coroutine(coro: Coroutine[Any, Any, T]) -> T:
 
     Raises ``WouldBlockLoop`` in a coroutine, and leaves ``coro`` as it is.
     """
+    if not inspect.iscoroutine(coro):
+        raise BadArgument(f"process.await_coroutine({coro!r}): expected a coroutine")
     me = waiter("process.await_coroutine")
     loop = me.node.loop
 

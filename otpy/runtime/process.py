@@ -11,7 +11,13 @@ from typing import Any, Literal, TypeVar, overload
 
 from otpy.runtime._current import current, waiter
 from otpy.runtime.actor_refs import actor_ref
-from otpy.runtime.arguments import check_seconds, check_timeout, checked_pid
+from otpy.runtime.arguments import (
+    check_seconds,
+    check_timeout,
+    check_wanted,
+    checked_pid,
+    checked_ref,
+)
 from otpy.runtime.belongings import controlling_process, disown, own
 from otpy.runtime.busy import is_busy
 from otpy.runtime.dictionary import delete, get, get_keys, put
@@ -163,13 +169,22 @@ def receive(
     deadline = None if timeout is None else proc.node.clock.now() + timeout
     seen = 0
     while True:
-        found, item, seen = scan(proc, seen, types, where)
+        try:
+            found, item, seen = scan(proc, seen, types, where)
+        except TypeError:
+            check_wanted(types, where)
+            raise
         if found:
             return item
+        check_wanted(types, where)  # here, as what has been found was wanted
         if deadline is not None and proc.node.clock.now() >= deadline:
-            names = ", ".join(kind.__name__ for kind in types) or "any message"
+            names = ", ".join(map(_name, types)) or "any message"
             raise ReceiveTimeout(f"no matching message ({names}) within {timeout} seconds")
         proc.park(ANY, deadline, seen)
+
+
+def _name(kind: Any) -> str:
+    return getattr(kind, "__name__", None) or str(kind)
 
 
 def sleep(seconds: float) -> None:
@@ -266,8 +281,7 @@ def demonitor(ref: Ref, flush: bool = False, info: bool = False) -> bool:
     ``flush`` also removes one already in the mailbox. True, except that with
     ``info`` it tells whether the monitor was still active.
     """
-    if not isinstance(ref, Ref):
-        raise BadArgument(f"demonitor({ref!r}): expected a Ref")
+    checked_ref(ref, "demonitor")
     me = current()
     with me.owned:
         held = me.monitors.get(ref) if me.monitors else None
@@ -301,6 +315,7 @@ def alias(mode: Literal["explicit_unalias", "reply"] = "explicit_unalias") -> Re
 
 def unalias(ref: Ref) -> bool:
     """Deactivate an alias of the current process; whether it was active."""
+    checked_ref(ref, "unalias")
     me = current()
     with me.owned:
         return me.aliases is not None and me.aliases.pop(ref, None) is not None

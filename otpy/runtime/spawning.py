@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from otpy.runtime._current import current
-from otpy.runtime.arguments import check_function, checked_node
+from otpy.runtime.arguments import check_flag, check_function, checked_node
 from otpy.runtime.record import Monitor, Process, Server, SpawnRequest
 from otpy.terms.errors import BadArgument, ProcessExit
 from otpy.terms.names import At, local_key
@@ -21,6 +21,7 @@ SPAWNER = "spawn"  # what stands for the name in a spawn signal's address
 
 def kind_of(fn: Callable[..., Any], green: bool) -> str:
     """How a process with this body runs: "async", "green" or "thread"."""
+    check_flag("green", green)
     return "async" if inspect.iscoroutinefunction(fn) else "green" if green else "thread"
 
 
@@ -55,6 +56,8 @@ def spawn(
     Returns its pid, with ``monitor=True`` the pid and the monitor's reference.
     """
     check_function("spawn", fn)
+    check_flag("link", link)
+    check_flag("monitor", monitor)
     me = current()
     proc, ref = launch(me, kind_of(fn, green), fn, args, link=link, monitor=monitor, name=name)
     return proc.pid if ref is None else (proc.pid, ref)
@@ -138,7 +141,7 @@ def spawn_request(
     me = current()
     here = me.node
     place = checked_node(node) if node is not None else here.name
-    if reply not in REPLIES:
+    if not (isinstance(reply, str) and reply in REPLIES):
         raise BadArgument(f"reply={reply!r}; expected one of {', '.join(REPLIES)}")
     ref = here.new_ref(me.pid.number)
     dest = At(SPAWNER, place)

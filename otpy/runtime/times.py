@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from otpy.runtime._current import current
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime.arguments import check_seconds, checked_ref
 from otpy.terms.errors import BadArgument
 from otpy.terms.messages import TimerCancelled, TimerFired, TimerRead
 from otpy.terms.names import local_key
@@ -61,6 +61,7 @@ def cancel_timer(ref: Ref, *, async_: bool = False, info: bool = True) -> float 
     With ``async_`` it gives None, and ``TimerCancelled(ref, those seconds or None)`` arrives;
     without ``info`` nobody is told: ``Process.cancel_timer/2``.
     """
+    checked_ref(ref, "cancel_timer")
     me = current()
     left = me.node.timers.cancel(ref, me.node.clock.now())
     if not info:
@@ -76,6 +77,7 @@ def read_timer(ref: Ref, *, async_: bool = False) -> float | None:
 
     With ``async_`` it gives None, and ``TimerRead(ref, those seconds or None)`` arrives.
     """
+    checked_ref(ref, "read_timer")
     me = current()
     left = me.node.timers.read(ref, me.node.clock.now())
     if not async_:

@@ -131,10 +131,22 @@ class Via:
     ``unregister_name(key)``, ``whereis_name(key) -> Pid | None`` and
     ``send(key, message) -> Pid``. With ``waits = False`` it says that none of them
     waits: then an async process calls them itself, else a process on a thread does for it.
+
+    Whoever uses one that is no registry gets ``NotAName``.
     """
 
     module: ModuleType | Any
     key: Any
+
+
+def check_via(name: Via) -> None:
+    """Raise ``NotAName`` unless it is an address in a registry."""
+    module = name.module
+    if not (hasattr(module, "whereis_name") and hasattr(module, "register_name")):
+        raise NotAName(
+            f"{name!r}: expected a registry, with register_name, unregister_name, whereis_name "
+            "and send"
+        )
 
 
 class At(msgspec.Struct, frozen=True, array_like=True, tag=13):

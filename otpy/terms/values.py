@@ -1,6 +1,6 @@
 """What a value is, where ``isinstance`` alone says too little to a type checker or to a caller."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 LARGEST = 1.7976931348623157e308  # of all finite floats
@@ -27,6 +27,11 @@ def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(value, Mapping)
 
 
+def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    """``isinstance(value, Iterable)``, likewise."""
+    return isinstance(value, Iterable)
+
+
 def is_whole(value: object, least: int) -> TypeGuard[int]:
     """Whether it is an int of at least ``least``; a bool is none."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -43,8 +48,13 @@ def is_seconds(value: object) -> TypeGuard[float]:
 
 
 def is_instant(value: object) -> TypeGuard[float]:
-    """Whether it can be a time of a clock: any number; neither a bool nor a NaN is one."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    """Whether it can be a time of a clock: any number; neither a bool nor a NaN is one.
+
+    Nor is an int that is greater than any finite float, or less.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return -LARGEST <= value <= LARGEST or value in (INFINITE, -INFINITE)
 
 
 def is_hashable(value: object) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from otpy.runtime import process
 from otpy.runtime._current import current
+from otpy.runtime.arguments import check_function
 from otpy.terms.errors import BadArgument, CallExit, ProcessExit, ReceiveTimeout
 
 WAIT = 0.1  # seconds, as ExUnit's
@@ -114,6 +115,7 @@ def catch_exit(fn: Callable[[], Any]) -> Any:
     That of a ``CallExit`` is ``(reason, (module, function, args))``. Raises
     ``AssertionError`` if it does not exit. An end of the process from outside goes on.
     """
+    check_function("catch_exit", fn)
     me = current()
     try:
         fn()

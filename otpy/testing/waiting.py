@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from otpy.runtime import process
 from otpy.runtime._current import current_or_none
+from otpy.runtime.arguments import check_function, check_seconds
 
 T = TypeVar("T")
 STEP = 0.001
@@ -17,6 +18,8 @@ def eventually(probe: Callable[[], T], timeout: float = 5.0) -> T:
     An ``AssertionError`` counts as not yet; the last one is raised in the end. A green
     or simulated process lets the others run meanwhile, by its node's clock.
     """
+    check_function("eventually", probe)
+    check_seconds("timeout", timeout)
     me = current_or_none()
     now = time.monotonic if me is None else me.node.clock.now
     until = now() + timeout

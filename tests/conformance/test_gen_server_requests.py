@@ -13,6 +13,7 @@ from otpy import (
     Down,
     Global,
     NoReply,
+    NotAName,
     Reply,
     Response,
     Stop,
@@ -110,7 +111,7 @@ def test_gs_66_errors_are_answers(run: Runner) -> None:
         until(lambda: sys.get_state(pid) != 0)
         process.exit(pid, "kill")
         assert gen_server.receive_response(waiting, 5) == ("error", ("killed", pid))
-        with pytest.raises(AttributeError):
+        with pytest.raises(NotAName, match="expected a registry"):
             gen_server.send_request(Via(object(), "x"), "x")
         nothing_more()
 

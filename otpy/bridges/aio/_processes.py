@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from otpy.bridges.aio import _task
-from otpy.runtime.arguments import check_seconds, check_timeout
+from otpy.runtime.arguments import check_function, check_seconds, check_timeout
 from otpy.runtime.outside import apart, outside_later
 from otpy.runtime.process import scan
 from otpy.runtime.record import ANY, REPLY
@@ -47,6 +47,7 @@ async def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     So whatever has no function here can be awaited too:
     ``await aio.blocking(global_.register_name, "cache", pid)``.
     """
+    check_function("aio.blocking", fn)
     async with _task.process() as me:
         begin = apart(me.node, lambda: fn(*args, **kwargs))
         return await outside_later(me, begin)

@@ -8,7 +8,7 @@ from typing import Any
 from otpy.behaviours._start import TIMED_OUT
 from otpy.behaviours.gen_server import give_up
 from otpy.runtime._current import IN_TASK
-from otpy.runtime._default import near_node
+from otpy.runtime._default import check_node, near_node
 from otpy.runtime.node import Node
 from otpy.runtime.record import REPLY
 from otpy.runtime.tasks import TaskProcess
@@ -27,6 +27,11 @@ def mine() -> TaskProcess | None:
     return proc
 
 
+def _check(node: Node | None) -> None:
+    if node is not None:
+        check_node("aio", node)
+
+
 def _new(node: Node | None) -> TaskProcess:
     if node is None:
         node = near_node()
@@ -39,7 +44,8 @@ def _new(node: Node | None) -> TaskProcess:
 
 @asynccontextmanager
 async def process(node: Node | None = None) -> AsyncGenerator[TaskProcess, None]:
-    """The current task's process; one for the block if it is none."""
+    """The current task's process; one for the block if it is none. Raises ``BadArgument``."""
+    _check(node)
     proc = mine()
     if proc is not None:
         yield proc
@@ -70,6 +76,7 @@ def lasting(node: Node | None) -> TaskProcess:
 
     For what the new process is linked to, or monitored by.
     """
+    _check(node)
     proc = mine()
     if proc is None:
         made = proc = _new(node)

@@ -43,7 +43,7 @@ async def multicall(
     node: Node | None = None,
 ) -> tuple[list[Any], list[str]]:
     """``rpc.multicall``."""
-    return _remote.sorted_out(nodes, await erpc.asked_all(nodes, fn, args, timeout, green, node))
+    return _remote.sorted_out(await erpc.asked_all(nodes, fn, args, timeout, green, node))
 
 
 async def yield_(key: RequestId[Any]) -> Any:

@@ -4,8 +4,7 @@ from typing import Any
 
 from otpy.behaviours import supervisor as plain
 from otpy.behaviours._children import ChildCount, ChildInfo, started
-from otpy.behaviours._flags import keyed
-from otpy.behaviours.child_spec import ChildSpec, child_spec
+from otpy.behaviours.child_spec import ChildSpec, child_spec, keyed
 from otpy.behaviours.supervisor import Supervisor
 from otpy.bridges.aio import _servers
 from otpy.machines.restart import AutoShutdown, Strategy

@@ -202,7 +202,7 @@ def async_stream_nolink(
 
 async def children(supervisor: Dest) -> list[Pid]:
     """The pids of its tasks."""
-    return plain.pids(await dynamic_supervisor.which_children(supervisor))
+    return plain.pids(supervisor, await dynamic_supervisor.which_children(supervisor))
 
 
 async def terminate_child(supervisor: Dest, pid: Pid) -> None:
