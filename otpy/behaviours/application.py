@@ -159,9 +159,7 @@ def ensure_all_started(
         except ApplicationError as failed:
             for started in reversed(done):
                 _stop_again(started)
-            raise ApplicationError(
-                (name, failed.reason), f"application {name!r} did not start: {failed}"
-            ) from failed
+            raise ApplicationError((name, failed.reason), str(failed)) from failed
     return done
 
 

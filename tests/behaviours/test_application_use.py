@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from otpy import Application, BadArgument, Node, WouldBlockLoop, aio, application, process
+from otpy import (
+    Application,
+    ApplicationError,
+    BadArgument,
+    Node,
+    WouldBlockLoop,
+    aio,
+    application,
+    process,
+)
 from otpy.testing import eventually
-from tests.conformance.applications import Bare, load, names, refused
+from tests.conformance.applications import Bare, Calls, load, names, refused, refuses
 
 
 @pytest.fixture
@@ -115,3 +124,14 @@ def test_a_coroutine_starts_and_stops_by_blocking(node: Node) -> None:
         assert names() == []
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("start", [application.start, application.ensure_all_started])
+def test_a_start_that_failed_is_told_once(node: Node, start: Callable[[str], Any]) -> None:
+    load("shop", (Calls, refuses))
+    with pytest.raises(ApplicationError) as failed:
+        start("shop")
+    text = str(failed.value)
+    assert text.startswith("application 'shop' did not start: ")
+    assert text.count("did not start") == 1
+    assert "returned an error: 'bad'" in text
