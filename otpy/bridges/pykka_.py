@@ -13,12 +13,13 @@ actor of the interpreter.
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import pykka
 from pykka._envelope import Envelope
 
 from otpy.behaviours import gen_server
+from otpy.behaviours._code_change import CodeChangeRefused
 from otpy.behaviours.child_spec import ChildSpec
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import NoReply, Ok, Stop
@@ -163,40 +164,45 @@ class CallReply(pykka.Future[Any]):
         node.signal(CancelCallSignal(from_.pid, from_.server, from_.ref))
 
 
-class Attendant(GenServer[Attended], kernel=True):
-    """The process that stands for a Pykka actor."""
+class Attendant(GenServer[pykka.ThreadingActor], kernel=True):
+    """The process that stands for a Pykka actor, which is what ``sys`` shows as its state."""
+
+    attended: Attended
 
     def init(self, arg: Any) -> Any:
         actor_class, args, kwargs = arg
         process.flag(trap_exit=True)
         actor = process.blocking(lambda: actor_class(*args, **kwargs))
         me = current()
-        attended = Attended(me.node, me.pid, actor)
+        self.attended = Attended(me.node, me.pid, actor)
         me.actor_ref = actor.actor_ref
-        attended.begin()
-        return Ok(attended)
+        self.attended.begin()
+        return Ok(actor)
 
-    def handle_call(self, request: Any, from_: From, attended: Attended) -> Any:
-        attended.give(request, CallReply(attended, from_))
+    def succeeded_by(self, module: type[Any]) -> NoReturn:
+        raise CodeChangeRefused(("not_supported", type(self.attended.actor).__qualname__))
+
+    def handle_call(self, request: Any, from_: From, actor: pykka.ThreadingActor) -> Any:
+        self.attended.give(request, CallReply(self.attended, from_))
         return NoReply()
 
-    def handle_cast(self, request: Any, attended: Attended) -> Any:
-        attended.give(request)
+    def handle_cast(self, request: Any, actor: pykka.ThreadingActor) -> Any:
+        self.attended.give(request)
 
-    def handle_info(self, message: Any, attended: Attended) -> Any:
+    def handle_info(self, message: Any, actor: pykka.ThreadingActor) -> Any:
         match message:
             case Ended():
-                attended.ended = True
+                self.attended.ended = True
                 return Stop(message.reason)
             case Exit(_, reason):
                 return None if reason == NORMAL else Stop(reason)
-        attended.give(message)
+        self.attended.give(message)
         return None
 
-    def terminate(self, reason: Any, attended: Attended) -> None:
-        if attended.ended:
+    def terminate(self, reason: Any, actor: pykka.ThreadingActor) -> None:
+        if self.attended.ended:
             return
-        attended.actor.actor_ref.stop(block=False)
+        self.attended.actor.actor_ref.stop(block=False)
         ended = process.receive(Ended)  # a supervisor's deadline ends this wait
         if not is_shutdown(ended.reason):
             process.exit(ended.reason)

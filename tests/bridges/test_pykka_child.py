@@ -11,6 +11,7 @@ from otpy import (
     CallExit,
     Crash,
     Down,
+    GenServer,
     Node,
     Pid,
     ProcessExit,
@@ -20,6 +21,7 @@ from otpy import (
     pykka_child,
     self_pid,
     supervisor,
+    sys,
 )
 from otpy.testing import eventually
 from otpy.testing.plugin import Reports
@@ -195,3 +197,21 @@ def test_an_actor_whose_init_raises_does_not_start(node: Node) -> None:
 def test_only_a_threading_actor_can_be_a_child() -> None:
     with pytest.raises(BadArgument, match="expected a class of pykka"):
         pykka_child(dict)  # type: ignore[arg-type]
+
+
+def test_sys_shows_the_actor_and_does_not_take_it_away(node: Node) -> None:
+    pid = child(boss())
+    actor = sys.get_state(pid)
+    assert type(actor) is Greeter
+    assert sys.get_status(pid)["state"] is actor
+    sys.suspend(pid)
+    with pytest.raises(CallExit) as refused:
+        sys.change_code(pid, Other, None, None)
+    assert refused.value.reason == ("not_supported", "Greeter")
+    sys.resume(pid)
+    sys.replace_state(pid, lambda _: "another")
+    assert gen_server.call(pid, "there") == "hello there"
+
+
+class Other(GenServer[Any]):
+    """Knows no actors."""
