@@ -40,12 +40,6 @@ def checked_node(node: object) -> str:
     return node
 
 
-def check_flag(what: str, value: object) -> None:
-    """Raise ``BadArgument`` unless it is True or False."""
-    if value is not True and value is not False:
-        raise BadArgument(f"{what}={value!r}; expected True or False")
-
-
 def check_number(what: str, value: object) -> None:
     """Raise ``BadArgument`` unless it is an int or a float, and no NaN."""
     if not is_instant(value):
