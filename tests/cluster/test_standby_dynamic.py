@@ -77,7 +77,7 @@ def test_a_standby_takes_over_in_place(seed: int) -> None:
     waiting = it.row(B).pid
     it.sim.call(A, dynamic_supervisor.terminate_child, "sup", it.row(A).pid)
     it.sim.wait(lambda: it.leader(A) == it.leader(B) == waiting)
-    assert it.row(B)[:4] == ("undefined", waiting, "worker", ("leader",))
+    assert it.row(B)[:4] == ("undefined", waiting, "worker", (Leader,))
     assert it.row(B).standby is None
 
 
