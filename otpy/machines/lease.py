@@ -5,10 +5,10 @@ to promise the name to its process. With a majority of promises the process hold
 asks again well before the end, and steps down when it could not renew.
 
 *Two never hold at once.* The lease ends at ``sent + lease`` by the holder's clock, where a
-majority was asked at ``sent`` or later; a granter's promise lasts ``lease * (1 + EPSILON)`` by its
-own, from when the request arrived, which is later. So while the lease is valid each of its
-majority keeps the name from others, as long as the rates of the clocks differ by less than
-EPSILON. Any two majorities have a granter in common, which promised to one of them after what it
+majority was asked at ``sent`` or later; a granter's promise begins when the request arrives, which
+is later, and lasts ``lease * (1 + EPSILON) / (1 - EPSILON)`` by its own clock. So while the lease
+is valid each of its majority keeps the name from others, as long as no clock's rate is off by
+EPSILON: the holder's may be that slow and the granter's that fast. Any two majorities have a granter in common, which promised to one of them after what it
 promised to the other was over. Lost, late, doubled and reordered messages make promises longer,
 never leases; a granter that restarts lets the longest promise pass first.
 

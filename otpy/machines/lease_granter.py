@@ -10,10 +10,16 @@
 | Ask under newer members          | they are taken over first: they were chosen            |
 | Release                          | the promise is over; those refused are told            |
 | Propose, by who has the promise  | accept, write that, Accepted                           |
+| Ask of a new name, among many    | drop what is over                                      |
 
-A promise lasts ``lease * (1 + EPSILON)`` from when its request arrived. When the node starts it
-may have promised anything an instant ago, so every name counts as promised for that long: to
-whom its disk says, or without a disk to nobody.
+A promise lasts ``length(lease)`` from when its request arrived. When the node starts it may have
+promised anything an instant ago, so every name counts as promised for that long: to whom its disk
+says, or without a disk to nobody.
+
+What is over binds the granter by its token alone, if the members have never changed. So it drops
+that, and keeps the greatest token of all that it dropped: under a name it does not know it
+promises only greater ones. Without a disk not even that is needed: then it is as if it had been
+started anew. There are never more than twice as many names as at the last look, or ``FEW``.
 """
 
 from dataclasses import dataclass, field
@@ -41,7 +47,8 @@ from otpy.machines.lease_messages import (
 )
 from otpy.terms.pid import Pid
 
-EPSILON = 0.01  # by how much the rates of two clocks may differ
+EPSILON = 0.01  # by how much the rate of any clock may be off, either way
+FEW = 64  # names that may be over before the first look
 
 
 class Record(NamedTuple):
@@ -63,6 +70,14 @@ class Write:
 
 
 @dataclass(slots=True)
+class Drop:
+    """The disk needs these names no more, once ``floor`` stands there. It may fail."""
+
+    names: list[Any]
+    floor: int
+
+
+@dataclass(slots=True)
 class Send:
     """A message for the lease server of a node, which may be this one."""
 
@@ -70,17 +85,21 @@ class Send:
     message: ToGranter | ToCandidate
 
 
-Effects = list[Write | Send]
+Effects = list[Write | Drop | Send]
 
 
 @dataclass(slots=True)
 class Promise:
-    """One name: the greatest token promised, to whom, and until when nobody else gets it."""
+    """One name: the greatest token promised, to whom, and until when nobody else gets it.
+
+    ``given``: that has happened; before, another quorum may be named.
+    """
 
     quorum: Quorum
     until: float
     token: int = 0
     pid: Pid | None = None
+    given: bool = True
     pending: Pending | None = None
     written: Record | None = None
     refused: dict[str, None] = field(default_factory=dict[str, None])
@@ -89,7 +108,7 @@ class Promise:
 class Granter:
     """The promises of one node. ``now`` is its clock, which must run through a suspend.
 
-    ``durable``: it has a disk, whose ``records`` it is started with.
+    ``durable``: it has a disk, whose ``records`` and ``floor`` it is started with.
     """
 
     def __init__(
@@ -99,22 +118,29 @@ class Granter:
         now: float,
         durable: bool = False,
         records: tuple[Record, ...] = (),
+        floor: int = 0,
     ) -> None:
         self.node = node
         self.lease = lease
         self.durable = durable
         self.peers: dict[str, None] = {}
         self.promises: dict[Any, Promise] = {}
+        self.floor = floor
+        self.many = FEW
         self.sat_out = now + self.length(lease)
-        for old in records:
+        # Of names that are equal but not the same, such as 1 and True, each has a record.
+        for old in sorted(records, key=lambda record: record.token):
             until = now + self.length(max(lease, old.lease))
             self.promises[old.name] = Promise(
-                old.quorum, until, old.token, old.pid, old.pending, old
+                old.quorum, until, old.token, old.pid, pending=old.pending, written=old
             )
 
     def length(self, lease: float) -> float:
-        """For how long a promise lasts here: longer than the lease by any other clock."""
-        return lease * (1 + EPSILON)
+        """For how long a promise lasts here: longer than the lease by any other clock.
+
+        That one may be slow by EPSILON, and ours fast.
+        """
+        return lease * (1 + EPSILON) / (1 - EPSILON)
 
     def node_up(self, peer: str) -> None:
         """A node came up."""
@@ -141,17 +167,18 @@ class Granter:
         self.promises[record.name].written = None
 
     def _ask(self, sender: str, ask: Ask, now: float) -> Effects:
-        promise = self.promises.get(ask.name)
-        if promise is None:
-            promise = self.promises[ask.name] = Promise(ask.quorum, self.sat_out)
-        elif promise.token == 0 or ask.quorum.version > promise.quorum.version:
+        dropped = [] if ask.name in self.promises else self._drop(now)
+        promise = self.promises.setdefault(
+            ask.name, Promise(ask.quorum, self.sat_out, self.floor, given=False)
+        )
+        if not promise.given or ask.quorum.version > promise.quorum.version:
             promise.quorum, promise.pending = ask.quorum, None  # nothing given binds us to less
         why = self._mistake(promise, ask) or self._denied(promise, ask, now)
         if why is not None:
             if why == HELD:
                 promise.refused[sender] = None
-            return [Send(sender, self._refusal(promise, ask, why, now))]
-        promise.token, promise.pid = ask.token, ask.pid
+            return [*dropped, Send(sender, self._refusal(promise, ask, why, now))]
+        promise.token, promise.pid, promise.given = ask.token, ask.pid, True
         promise.until = max(promise.until, now + self.length(self.lease))
         promise.refused.pop(sender, None)
         granted = Granted(
@@ -163,7 +190,25 @@ class Granter:
             self.durable,
             promise.pending,
         )
-        return [*self._written(ask.name, promise), Send(sender, granted)]
+        return [*dropped, *self._written(ask.name, promise), Send(sender, granted)]
+
+    def _drop(self, now: float) -> Effects:
+        """Before there is one name more: what is over, when there are too many."""
+        if len(self.promises) < self.many:
+            return []
+        over = [name for name, promise in self.promises.items() if self._over(promise, now)]
+        written: list[Any] = []
+        for name in over:
+            promise = self.promises.pop(name)
+            if self.durable and promise.given:
+                self.floor = max(self.floor, promise.token)
+                written.append(name)
+        self.many = max(FEW, 2 * len(self.promises))
+        return [Drop(written, self.floor)] if written else []
+
+    def _over(self, promise: Promise, now: float) -> bool:
+        """Whether nothing but its token binds us any more."""
+        return now >= promise.until and promise.quorum.version == 0 and promise.pending is None
 
     def _mistake(self, promise: Promise, ask: Ask) -> str | None:
         """What stands in the way whoever has the promise."""

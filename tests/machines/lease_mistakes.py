@@ -4,7 +4,7 @@ from typing import Any
 
 from otpy.machines.lease import OVER, Candidate, Effects
 from otpy.machines.lease_granter import Effects as Granting
-from otpy.machines.lease_granter import Granter, Promise, Record, Send
+from otpy.machines.lease_granter import EPSILON, Drop, Granter, Promise, Record, Send, Write
 from otpy.machines.lease_messages import (
     BEHIND,
     HELD,
@@ -26,8 +26,9 @@ class GrantsAtOnceAfterARestart(Granter):
         now: float,
         durable: bool = False,
         records: tuple[Record, ...] = (),
+        floor: int = 0,
     ) -> None:
-        super().__init__(node, lease, now, durable, records)
+        super().__init__(node, lease, now, durable, records, floor)
         self.sat_out = now
         for promise in self.promises.values():
             promise.until = now
@@ -36,6 +37,30 @@ class GrantsAtOnceAfterARestart(Granter):
 class PromisesNoLongerThanTheLease(Granter):
     def length(self, lease: float) -> float:
         return lease
+
+
+class TrustsTheHoldersClock(Granter):
+    """Longer than the lease only by what the own clock may be fast."""
+
+    def length(self, lease: float) -> float:
+        return lease * (1 + EPSILON)
+
+
+class DropsTheToken(Granter):
+    def _drop(self, now: float) -> Granting:
+        effects = super()._drop(now)
+        self.floor = 0
+        return [Drop(one.names, 0) if isinstance(one, Drop) else one for one in effects]
+
+
+class DropsWhatIsNotOver(Granter):
+    def _over(self, promise: Promise, now: float) -> bool:
+        return True
+
+
+class DropsOtherMembers(Granter):
+    def _over(self, promise: Promise, now: float) -> bool:
+        return now >= promise.until
 
 
 class CountsFromReceipt(Candidate):
@@ -129,3 +154,41 @@ class AcceptsAnyNumber(Granter):
         promise.pending = Pending(propose.token, propose.members)
         accepted = Accepted(propose.name, propose.pid, propose.token, propose.version)
         return [*self._written(propose.name, promise), Send(sender, accepted)]
+
+
+class ProposesItsOwnWish(Candidate):
+    """Whatever another may have had chosen before."""
+
+    def _decide(self) -> Effects:
+        self.granted = {
+            node: granted._replace(pending=None) for node, granted in self.granted.items()
+        }
+        return super()._decide()
+
+
+class ProposesWhatIsOlder(Candidate):
+    """Of two accepted changes, that of the lesser token."""
+
+    def _decide(self) -> Effects:
+        found = [one.pending for one in self.granted.values() if one.pending is not None]
+        self.granted = {
+            node: granted._replace(pending=min(found) if granted.pending is not None else None)
+            for node, granted in self.granted.items()
+        }
+        return super()._decide()
+
+
+class ForgetsWhatItAccepted(Granter):
+    """In a restart."""
+
+    def _written(self, name: Any, promise: Promise) -> Granting:
+        return [
+            Write(one.record._replace(pending=None)) if isinstance(one, Write) else one
+            for one in super()._written(name, promise)
+        ]
+
+
+class AcceptsWithoutWriting(Granter):
+    def _propose(self, sender: str, propose: Propose) -> Granting:
+        effects = super()._propose(sender, propose)
+        return [one for one in effects if isinstance(one, Send)]

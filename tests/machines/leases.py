@@ -1,9 +1,11 @@
 """A network of granters and candidates of one lease, with all that can happen to it.
 
 Instants of the world are true ones; every node has a clock of its own, which begins anywhere,
-runs at a rate of its own and goes on while the node is paused. Messages are late, lost, doubled
+runs at a rate of its own, up to ``skew`` fast or slow and not always the same, and goes on while
+the node is paused. Messages are late, lost, doubled
 and overtake each other. Nodes are cut off, paused, crash in the middle of a step and come back,
-with their disk or without one; processes want the name and end; members change.
+with their disk or without one; processes want the name and end; members change; other names are
+asked for, so that granters drop this one when it is over.
 """
 
 import heapq
@@ -14,17 +16,19 @@ from typing import Any
 
 from otpy.machines import lease, lease_granter
 from otpy.machines.lease import Candidate, Changed, Won
-from otpy.machines.lease_granter import EPSILON, Granter, Record, Send, Write
-from otpy.machines.lease_messages import Ask, Propose, Quorum, Release, read
+from otpy.machines.lease_granter import EPSILON, Drop, Granter, Record, Send, Write
+from otpy.machines.lease_messages import Accepted, Ask, Propose, Quorum, Release, read
 from otpy.terms.pid import Pid
 
 LEASE = 1.0
 NAME = "x"
-FASTEST = 1 + EPSILON * 0.999
-OFTEN = ["pause_holder", "cut_holder", "cut_holder", "mend", "mend", "want", "resume"]
-RESTARTS = [*OFTEN, "cut", "half", "split", "restart", "restart", "kill", "boot", "end", "want"]
-CHANGES = [*OFTEN, "split", "restart", "change", "change", "change", "change", "end"]
-KINDS = (OFTEN, RESTARTS, CHANGES)  # of harm; a history has one of them
+SKEW = EPSILON * 0.999
+OFTEN = ["pause_holder", "cut_holder", "cut_holder", "mend", "mend", "want", "resume", "drift"]
+OTHERS = ["others", "others", "others", "others"]
+RESTARTS = [*OFTEN, "cut", "half", "split", "restart", "restart", "kill", "boot", "end", *OTHERS]
+CHANGES = [*OFTEN, "split", "restart", "change", "change", "change", "change", "end", "others"]
+TORN = ["torn", "torn", "torn", "mend", "want", "resume", "restart", "boot", "cut", "others"]
+KINDS = (OFTEN, RESTARTS, CHANGES, TORN)  # of harm; a history has one of them
 
 
 class CrashError(Exception):
@@ -37,6 +41,7 @@ class Node:
 
     name: str
     disk: dict[Any, Record] = field(default_factory=dict[Any, Record])
+    floor: int = 0  # on the disk
     granter: Granter | None = None  # None while it is down
     candidates: dict[Pid, Candidate] = field(default_factory=dict[Pid, Candidate])
     ended: list[Candidate] = field(default_factory=list[Candidate])
@@ -67,6 +72,7 @@ class World:
         sized: bool = False,
         kinds: list[str] | None = None,
         slow: tuple[float, ...] | None = None,
+        skew: float = SKEW,
         candidate: type[Candidate] = Candidate,
         granter: type[Granter] = Granter,
     ) -> None:
@@ -90,8 +96,12 @@ class World:
         self.crash = self.draw.choice((0.0, 0.0, 0.01))
         self.token = 0
         self.terms: list[tuple[float, Pid, int | None]] = []
-        self.changes = 0
-        self.slowest = self.draw.choice(names)
+        self.changes = self.drops = 0
+        self.versions = {0: self.quorum.members}  # the members of each, as they were chosen
+        self.votes: dict[tuple[int, int], dict[str, None]] = {}  # by version and token
+        self.carried = 0
+        self.mended = False
+        self.rates = (1 - skew, 1 - skew, 1.0, 1 + skew, 1 + skew)
         self.kinds = kinds or self.draw.choice(KINDS)
         for name in names:
             self.boot(name)
@@ -104,11 +114,11 @@ class World:
         node = self.nodes[name]
         if node.granter is not None:
             return
-        node.rate = 1.0 if name == self.slowest else self.draw.choice((FASTEST, FASTEST, 1.0))
+        node.rate = self.draw.choice(self.rates)
         node.start = self.draw.uniform(0, 100) if self.now else 5 * LEASE
         records = tuple(node.disk.values())
         clock = node.clock(self.now)
-        node.granter = self.granter(name, LEASE, clock, self.durable, records)
+        node.granter = self.granter(name, LEASE, clock, self.durable, records, node.floor)
         node.asked = 0
         node.timer = float("inf")
         for other in self.nodes:
@@ -172,7 +182,7 @@ class World:
 
     def give_up(self, name: str, pid: Pid) -> None:
         node = self.nodes[name]
-        one = node.candidates.pop(pid, None)
+        one = None if node.paused else node.candidates.pop(pid, None)
         if one is not None:
             self.over(node, one)
             self.do(node, pid, one.end())
@@ -267,9 +277,13 @@ class World:
                 return
             match effect:
                 case Send(dest, message):
+                    if isinstance(message, Accepted):
+                        self.accepted(node, message)
                     self.send(node.name, dest, message)
                 case Write(record):
                     node.disk[record.name] = record
+                case Drop(names, floor):
+                    self.drop(node, names, floor)
                 case Won(token):
                     assert pid is not None
                     self.won(pid, token)
@@ -277,14 +291,45 @@ class World:
                     assert pid is not None
                     self.over(node, node.candidates.pop(pid))
                     self.at(self.now + 0.01, self.want, node.name)
-                case Changed():
+                case Changed(quorum):
                     self.changes += 1
+                    self.chosen(quorum.version, quorum.members)
                 case lease_granter.Send() | lease.Refusals() | lease.Mistake():
                     pass
                 case _:
                     raise AssertionError(f"an effect that nobody knows: {effect}")
         self.arm(node)
         self.check()
+
+    def accepted(self, node: Node, message: Accepted) -> None:
+        """A granter says that a change stands on its disk: by a majority it is chosen."""
+        assert node.granter is not None
+        pending = node.granter.promises[NAME].pending
+        assert pending is not None
+        voters = self.versions[message.version]
+        votes = self.votes.setdefault((message.version, message.token), {})
+        if node.name in voters:
+            votes[node.name] = None
+        if len(votes) > len(voters) // 2:
+            again = any(
+                version == message.version and token != message.token
+                for version, token in self.votes
+            )
+            self.carried += again and message.version + 1 not in self.versions
+            self.chosen(message.version + 1, pending.members)
+
+    def chosen(self, version: int, members: tuple[str, ...]) -> None:
+        chosen = self.versions.setdefault(version, members)
+        assert chosen == members, f"version {version} has the members {members} and {chosen}"
+
+    def drop(self, node: Node, names: list[Any], floor: int) -> None:
+        self.drops += NAME in names
+        if self.draw.random() < 0.1:
+            return  # it failed
+        node.floor = floor
+        for name in names:
+            if self.draw.random() < 0.9:
+                node.disk.pop(name, None)  # who writes nothing has nothing there
 
     def won(self, pid: Pid, token: int | None) -> None:
         if token is not None:
@@ -299,7 +344,7 @@ class World:
             one.pid
             for node in self.nodes.values()
             for one in (*node.candidates.values(), *node.ended)
-            if one.until > node.start + self.now * node.rate
+            if one.until > node.clock(self.now)
         ]
 
     def check(self) -> None:
@@ -326,6 +371,11 @@ class World:
                 for candidate in node.candidates.values():
                     candidate.node_down(there)
 
+    def isolate(self, name: str) -> None:
+        for other in self.nodes:
+            if other != name:
+                self.cut(name, other)
+
     def join(self, one: str, other: str) -> None:
         """Undo every cut between two nodes."""
         if not self.cuts & {(one, other), (other, one)}:
@@ -351,9 +401,9 @@ class World:
             case "pause_holder":
                 self.pause(holder)
             case "cut_holder":
-                for name in self.nodes:
-                    if name != holder:
-                        self.cut(holder, name)
+                self.isolate(holder)
+            case "torn":
+                self.torn(holder)
             case "mend":
                 for left, right in sorted(self.cuts):
                     self.join(left, right)
@@ -384,14 +434,54 @@ class World:
                         self.give_up(holder, pid)
             case "want":
                 self.want(one)
+            case "drift":
+                for node in self.nodes.values():
+                    self.drift(node)
+            case "others":
+                self.others(one, other)
             case _:
                 for step in range(self.draw.randrange(1, 4)):
                     self.at(self.now + step * 0.02, self.change, holder)
+
+    def torn(self, holder: str) -> None:
+        """The holder changes the members, and is gone before it has heard what came of it."""
+        self.change(holder)
+        soon = self.now + self.draw.expovariate(1 / max(self.slow.values()))
+        match self.draw.choice(("kill", "end", "end", "isolate")):
+            case "kill":
+                self.at(soon, self.unless_mended, self.kill, holder)
+                self.at(soon + LEASE / 4, self.boot, holder)
+            case "end":
+                for pid in list(self.nodes[holder].candidates):
+                    self.at(soon, self.unless_mended, self.give_up, holder, pid)
+            case _:
+                self.at(soon, self.unless_mended, self.isolate, holder)
+
+    def unless_mended(self, what: Callable[..., None], *args: Any) -> None:
+        if not self.mended:
+            what(*args)
+
+    def drift(self, node: Node) -> None:
+        """Its clock runs at another rate from now on."""
+        reading, node.rate = node.clock(self.now), self.draw.choice(self.rates)
+        node.start = reading - self.now * node.rate
+        self.arm(node)
+
+    def others(self, name: str, sender: str) -> None:
+        """So many other names were asked for that the granter looks what is over."""
+        node = self.nodes[name]
+        if node.granter is None or node.paused:
+            return
+        self.number += 1
+        node.granter.many = 0
+        ask = Ask(self.number, Pid(0, sender, 0, self.number), 1, self.quorum, LEASE, 0.0)
+        self.arrive(name, sender, ask)
 
     def mend(self) -> None:
         """Nothing is wrong any more, and every node has a process that wants the name."""
         for left, right in sorted(self.cuts):
             self.join(left, right)
+        self.mended = True
         self.loss = self.double = self.crash = 0.0
         self.slow = dict.fromkeys(self.slow, 0.001)
         for name, node in self.nodes.items():

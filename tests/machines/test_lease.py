@@ -1,6 +1,7 @@
 """The machines of leases, in every history that a seed gives, and step by step.
 
-Never two valid leases at one true instant; tokens grow; and when nothing is wrong somebody holds.
+Never two valid leases at one true instant; tokens grow; of each version of the members one is
+chosen; and when nothing is wrong somebody holds.
 ``OTPY_LEASE_SEEDS=20000 pytest tests/machines/test_lease.py`` searches further.
 """
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otpy.machines.lease import Candidate, Changed, Lost, Mistake, Refusals, Won
-from otpy.machines.lease_granter import EPSILON, Granter, Record, Send, Write
+from otpy.machines.lease_granter import EPSILON, FEW, Drop, Granter, Record, Send, Write
 from otpy.machines.lease_messages import (
     Accepted,
     Ask,
@@ -27,17 +28,19 @@ from otpy.machines.lease_messages import (
 )
 from otpy.terms.pid import Pid
 from tests.machines import lease_mistakes as mistakes
-from tests.machines.leases import CHANGES, OFTEN, RESTARTS, play
+from tests.machines.leases import CHANGES, OFTEN, RESTARTS, TORN, play
 
 SEEDS = int(os.environ.get("OTPY_LEASE_SEEDS", "1600"))
 BATCHES = 8
 ABC = Quorum.of(("a", "b", "c"))
 P, Q = Pid(0, "a", 0, 1), Pid(1, "b", 0, 1)
+LENGTH = (1 + EPSILON) / (1 - EPSILON)  # of a promise, for a lease of 1
+PAUSES: dict[str, Any] = {"kinds": [*OFTEN, "pause_holder", "resume"], "slow": (0.0001,)}
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_never_two_valid_leases_whatever_happened(batch: int) -> None:
-    terms = changes = 0
+    terms = changes = carried = drops = 0
     for seed in range(batch, SEEDS, BATCHES):
         options = ({}, {"durable": True}, {"sized": True}, {"durable": True})[seed // BATCHES % 4]
         try:
@@ -46,8 +49,15 @@ def test_never_two_valid_leases_whatever_happened(batch: int) -> None:
             raise AssertionError(f"seed {seed}, {options}: {error}") from error
         terms += len(world.terms)
         changes += world.changes
+        carried += world.carried
+        drops += world.drops
     assert terms > SEEDS / BATCHES, "hardly anybody ever held it: the search shows nothing"
     assert changes > SEEDS / BATCHES / 4, "the members hardly ever changed"
+    assert carried > 0, "no change was ever brought to its end by a later holder"
+    assert drops > SEEDS / BATCHES / 16, "granters hardly ever dropped the name"
+
+
+WRONG = "both have a valid lease|token .* after|has the members"
 
 
 def search(**options: Any) -> None:
@@ -70,14 +80,31 @@ def search(**options: Any) -> None:
         (mistakes.WritesNothing, {"durable": True, "kinds": RESTARTS}),
         (mistakes.ChangesByAMinority, {"durable": True, "kinds": CHANGES}),
         (mistakes.ChangesAnyNumber, {"durable": True, "kinds": CHANGES}),
+        (mistakes.ProposesItsOwnWish, {"durable": True, "kinds": TORN}),
+        (mistakes.ProposesWhatIsOlder, {"durable": True, "kinds": TORN}),
+        (mistakes.ForgetsWhatItAccepted, {"durable": True, "kinds": TORN}),
+        (mistakes.AcceptsWithoutWriting, {"durable": True, "kinds": TORN}),
+        (mistakes.DropsTheToken, {"durable": True, "kinds": RESTARTS}),
+        (mistakes.DropsWhatIsNotOver, {"kinds": RESTARTS}),
+        (mistakes.DropsOtherMembers, {"durable": True, "kinds": CHANGES}),
     ],
 )
 def test_a_seeded_mistake_is_found(broken: type[Any], options: dict[str, Any]) -> None:
     role: dict[str, Any] = {"candidate" if issubclass(broken, Candidate) else "granter": broken}
     if broken is mistakes.ChangesAnyNumber:
         role["granter"] = mistakes.AcceptsAnyNumber
-    with pytest.raises(AssertionError, match=r"both have a valid lease|token .* after"):
+    with pytest.raises(AssertionError, match=WRONG):
         search(**role, **options)
+
+
+@pytest.mark.parametrize(
+    "broken", [mistakes.PromisesNoLongerThanTheLease, mistakes.TrustsTheHoldersClock]
+)
+def test_clocks_that_run_at_different_rates_find_what_others_do_not(broken: type[Granter]) -> None:
+    for seed in range(150):
+        play(seed, rest=False, granter=broken, skew=0.0, **PAUSES)
+    with pytest.raises(AssertionError, match="both have a valid lease"):
+        search(granter=broken, **PAUSES)
 
 
 # Step by step.
@@ -111,16 +138,21 @@ def test_a_lease_ends_before_any_of_its_promises() -> None:
     assert one.until == 1.0
     it = granter()
     assert isinstance(answer(it.message("b", ask(), 2.0)), Granted)
-    assert it.promises["x"].until == 2.0 + 1.0 * (1 + EPSILON)
+    assert it.promises["x"].until == 2.0 + LENGTH
     refused = answer(it.message("b", ask(Q, 2), 3.0))
-    assert (refused.why, round(refused.wait, 6)) == ("held", EPSILON)
-    assert isinstance(answer(it.message("b", ask(Q, 2), 3.011)), Granted)
+    assert (refused.why, round(refused.wait, 6)) == ("held", round(LENGTH - 1, 6))
+    assert isinstance(answer(it.message("b", ask(Q, 2), 2.0 + LENGTH)), Granted)
+
+
+def test_a_promise_of_the_fastest_clock_lasts_longer_than_a_lease_of_the_slowest() -> None:
+    off = EPSILON * 0.999
+    assert granter().length(1.0) / (1 + off) > 1.0 / (1 - off)
 
 
 def test_a_granter_that_starts_grants_nothing_for_one_lease() -> None:
     it = granter(now=10.0)
     assert answer(it.message("b", ask(), 11.0)).why == "held"
-    assert isinstance(answer(it.message("b", ask(), 11.011)), Granted)
+    assert isinstance(answer(it.message("b", ask(), 10.0 + LENGTH)), Granted)
 
 
 def test_a_granter_with_a_disk_knows_after_a_restart_whom_it_promised() -> None:
@@ -179,6 +211,60 @@ def test_a_node_that_is_no_member_and_one_too_many_grant_nothing() -> None:
     for peer in "bcd":
         it.node_up(peer)
     assert answer(it.message("b", ask(quorum=Quorum.of(3)), 2.0)).why == "crowded"
+
+
+def fill(it: Granter, now: float, sent: str = "n", count: int = FEW) -> list[Any]:
+    """Ask for so many other names; what the last of them brings with it."""
+    effects: list[Any] = []
+    for number in range(count):
+        effects = it.message("b", ask()._replace(name=f"{sent}{number}"), now)
+    return effects
+
+
+def test_what_is_over_is_dropped_when_there_are_many_names_and_tokens_grow_all_the_same() -> None:
+    it = granter(durable=True)
+    it.message("b", ask(token=7), 2.0)
+    fill(it, 2.0, count=FEW - 1)
+    drop, refused = it.message("b", ask()._replace(name="y"), 2.0 + LENGTH)
+    assert isinstance(drop, Drop)
+    assert (drop.names[0], len(drop.names), drop.floor) == ("x", FEW, 7)
+    assert list(it.promises) == ["y"]
+    assert answer([refused]).highest == 7
+    assert answer(it.message("b", ask(Q, 7), 9.0)) == Refused("x", Q, 7, "behind", 7, 0.0, ABC)
+    assert isinstance(answer(it.message("b", ask(Q, 8), 9.0)), Granted)
+
+
+def test_a_granter_that_drops_holds_few_names_whatever_it_is_asked() -> None:
+    it = granter()
+    for turn in range(40):
+        fill(it, 2.0 + 2 * turn, f"{turn}-")
+    assert len(it.promises) <= 2 * FEW
+
+
+def test_a_granter_drops_no_promise_that_lasts_and_no_members_that_were_changed() -> None:
+    it = granter(durable=True)
+    newer = Quorum(1, 2, ("a", "b"))
+    it.message("b", ask(quorum=newer)._replace(name="changed"), 2.0)
+    it.message("b", ask(), 2.0)
+    it.message("b", Propose("x", P, 1, 0, ("a", "b")), 2.0)
+    it.message("b", ask()._replace(name="lasts"), 3.0)
+    fill(it, 2.0, count=FEW - 3)
+    it.message("b", ask()._replace(name="y"), 2.0 + LENGTH)
+    assert list(it.promises) == ["changed", "x", "lasts", "y"]
+
+
+def test_after_a_restart_the_floor_counts_for_names_that_were_dropped() -> None:
+    it = Granter("a", 1.0, 0.0, True, (), 7)
+    assert answer(it.message("b", ask(token=7), 2.0)).highest == 7
+    other = ask(token=8, quorum=Quorum.of(("a", "b")))
+    assert isinstance(answer(it.message("b", other, 2.0)), Granted), "nothing was given here"
+
+
+def test_of_records_of_equal_names_the_one_with_the_greatest_token_counts() -> None:
+    records = [Record(name, ABC, token, P, None, 1.0) for name, token in ((1, 9), (True, 4))]
+    for order in (records, records[::-1]):
+        it = granter(True, tuple(order))
+        assert answer(it.message("b", ask(Q, 9)._replace(name=1), 2.0)).why == "behind"
 
 
 def test_a_mistake_is_told_once_for_each_node() -> None:
