@@ -1,80 +1,32 @@
 """The lease server of one node: the process around the machines of leases.
 
-It grants for other nodes, and asks for the processes of its own that want a name. A process that
-may stand by is told with ``NameFree`` when its lease is there, and announced as the holder when
-it has come to take it.
+It grants for other nodes, and asks for the processes of its own that want a name
+(``_lease_contests.py``). A process that may stand by is told with ``NameFree`` when its lease is
+there, and announced as the holder when it has come to take it. ``_lease_keeper.py`` starts it, and
+starts it again when it has ended: then its processes hold nothing any more.
 """
 
 import logging
-from collections import deque
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, assert_never
 
 from otpy.behaviours import gen_server
 from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import NoReply, Ok
-from otpy.cluster._lease_store import LeaseStore
-from otpy.machines.lease import (
-    HOLDING,
-    Candidate,
-    Changed,
-    Lost,
-    Mistake,
-    Refusals,
-    Won,
-)
-from otpy.machines.lease import Effects as CandidateEffects
-from otpy.machines.lease_granter import Effects as GranterEffects
-from otpy.machines.lease_granter import Granter, Record, Send, Write
-from otpy.machines.lease_holders import Freed, Holders
+from otpy.cluster._lease_contests import NEVER, Contests, Service, held
+from otpy.cluster._lease_store import Kept
+from otpy.machines.lease_granter import Drop, Effects, Granter, Record, Send, Write
 from otpy.machines.lease_messages import Ask, Propose, Quorum, Release, read
 from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
-from otpy.terms.errors import BadArgument, NotSendable
-from otpy.terms.messages import Down, NameFree, NodeDown, NodeUp
-from otpy.terms.names import At, is_node_name, quorum_of
+from otpy.terms.errors import BadArgument
+from otpy.terms.messages import Down, NodeDown, NodeUp
+from otpy.terms.names import is_node_name, quorum_of
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.signals import Message
 from otpy.terms.values import is_hashable
 
 LOG = logging.getLogger("otpy.global")
-SERVER = "global_lease_server"
-PATIENCE = 2.0  # leases: as long as a process that may not stand by waits for a majority
-
-
-@dataclass(slots=True)
-class Contest:
-    """A process of this node that wants a name, or has it.
-
-    ``request`` waits for an answer until ``deadline``; without a deadline the process stands by,
-    and ``NameFree(ref)`` tells it of its lease. ``announced``: all know that it holds the name.
-    """
-
-    candidate: Candidate
-    request: From | None = None
-    deadline: float = float("inf")
-    ref: Ref | None = None
-    token: int | None = None
-    announced: bool = False
-    change: tuple[From, tuple[str, ...]] | None = None
-
-    @property
-    def wake(self) -> float:
-        """When there is something to do."""
-        return min(self.candidate.wake, self.deadline)
-
-
-class Service(Protocol):
-    """What the server needs of the service it belongs to."""
-
-    lease_time: float
-    store: LeaseStore | None
-    records: tuple[Record, ...]
-    holders: Holders
-    contests: dict[tuple[Any, Pid], Contest]
-
-    def whereis(self, name: Any) -> Pid | None: ...
 
 
 class LeaseServer(GenServer["State"], kernel=True):
@@ -87,6 +39,7 @@ class LeaseServer(GenServer["State"], kernel=True):
         state = State(arg)
         for peer in peers.visible(me.node):
             state.node_up(peer)
+        state.rest()
         return Ok(state)
 
     def handle_call(self, request: Any, from_: From, state: "State") -> Any:
@@ -102,121 +55,84 @@ class LeaseServer(GenServer["State"], kernel=True):
         state.info(message)
         state.rest()
 
+    def terminate(self, reason: Any, state: "State") -> None:
+        state.abandon()
 
-class State:
+
+class State(Contests):
     """The machines, and what they wait for."""
 
     def __init__(self, service: Service) -> None:
-        self.node = current().node
-        self.here = self.node.name
-        self.lease = service.lease_time
-        self.holders = service.holders
-        self.contests = service.contests
-        self.whereis = service.whereis
-        self.store = service.store
-        durable = self.store is not None
-        self.granter = Granter(self.here, self.lease, self.now(), durable, service.records)
-        self.asked: dict[Any, int] = {}  # the greatest token that a former candidate asked for
-        self.own: deque[Any] = deque()  # messages of this node's machines for each other
-        self.watched: dict[Pid, Ref] = {}
+        super().__init__(service)
         self.timer: tuple[float, Ref] | None = None
+        self.abandon()
+        self.resume()
+        kept = self.load()
+        self.life = kept.life
+        durable = service.store is not None
+        self.granter = Granter(self.here, self.lease, self.now(), durable, kept.records, kept.floor)
 
-    def now(self) -> float:
-        """The clock of leases, which runs through a suspend."""
-        return self.node.clock.boottime()
+    # The disk.
+
+    def load(self) -> Kept:
+        """What this node has granted before. Raises as ``LeaseStore.load``."""
+        kept, self.service.kept = self.service.kept, None
+        store = self.service.store
+        if store is None:
+            return Kept(0, (), 0)
+        if kept is not None:
+            return kept  # read by who started the service
+        return store.load() if self.node.simulated else process.blocking(store.load)
+
+    def disk(self, what: str, so: str, fn: Callable[..., None], *args: Any) -> bool:
+        """Whether it is on the disk now."""
+        try:
+            if self.node.simulated:
+                fn(self.life, *args)
+            else:
+                process.blocking(fn, self.life, *args)
+        except OSError as error:
+            LOG.error("%s: cannot write %s in state_dir (%s); it %s", self.here, what, error, so)
+            return False
+        return True
 
     # What the machines want.
 
-    def grant(self, effects: GranterEffects) -> None:
+    def grant(self, effects: Effects) -> None:
         """Carry out what the granter decided, the disk first."""
         for effect in effects:
             match effect:
                 case Write(record):
                     if not self.write(record):
                         return  # who asked is not answered, so nothing rests on it
+                case Drop(names, floor):
+                    self.drop(names, floor)
                 case Send(node, message):
                     self.send(node, message)
+                case _:
+                    assert_never(effect)
 
     def write(self, record: Record) -> bool:
         """Whether the record is on the disk now."""
-        assert self.store is not None
-        try:
-            if self.node.simulated:
-                self.store.write(record)
-            else:
-                process.blocking(self.store.write, record)
-        except OSError as error:
-            LOG.error(
-                "%s: cannot write the promise of %r in state_dir (%s); it is not given",
-                self.here,
-                record.name,
-                error,
-            )
-            self.granter.unwritten(record)
-            return False
-        return True
+        store = self.service.store
+        assert store is not None
+        if self.disk(f"the promise of {record.name!r}", "is not given", store.write, record):
+            return True
+        self.granter.unwritten(record)
+        return False
 
-    def contend(self, contest: Contest, effects: CandidateEffects) -> None:
-        """Carry out what a candidate decided."""
-        candidate = contest.candidate
-        for effect in effects:
-            match effect:
-                case Send(node, message):
-                    self.send(node, message)
-                case Won(token):
-                    contest.token = token
-                    self.won(contest)
-                case Lost():
-                    self.lost(contest)
-                case Refusals():
-                    if contest.deadline == float("inf"):
-                        self.answer(contest, False)
-                case Mistake(node, why, quorum):
-                    LOG.error(
-                        "%s: %s does not grant %r: %s; it has %r and leases of its lease_time, "
-                        "we have %r and %s s",
-                        self.here,
-                        node,
-                        candidate.name,
-                        why,
-                        quorum,
-                        candidate.quorum,
-                        self.lease,
-                    )
-                case Changed(quorum):
-                    LOG.info("%s: %r has the members %r", self.here, candidate.name, quorum)
-                    self.changed(contest, quorum.members)
-
-    def send(self, node: str, message: Any) -> None:
-        """A message for a lease server; the others' if we see them."""
-        if node == self.here:
-            self.own.append(message)
-        elif peers.sees(self.node, node):
-            me = current()
-            dest = At(SERVER, node)
-            try:
-                self.node.send_signal(me, Message(me.pid, dest, ("lease", self.here, message)))
-            except NotSendable as error:  # an exit reason may be anything
-                told = (*message[:-1], ("not_sendable", str(error)))
-                self.node.send_signal(me, Message(me.pid, dest, ("lease", self.here, told)))
-
-    def tell_all(self, message: tuple[Any, ...]) -> None:
-        """A message for every other lease server."""
-        for peer in peers.visible(self.node):
-            self.send(peer, message)
-
-    def freed(self, freed: list[Freed]) -> None:
-        """Tell those who watch names."""
-        for one in freed:
-            for pid, ref in one.watchers:
-                process.send(pid, NameFree(ref, one.name, one.reason))
+    def drop(self, names: list[Any], floor: int) -> None:
+        """Names that the disk need not keep; if it does, the next life drops them."""
+        store = self.service.store
+        assert store is not None
+        self.disk("what is over", "stays there", store.drop, names, floor)
 
     def rest(self) -> None:
         """Deliver what our machines have for each other, and see to the timer."""
         while self.own:
             self.dispatch(self.here, self.own.popleft())
-        wake = min((contest.wake for contest in self.contests.values()), default=float("inf"))
-        if wake == float("inf") or (self.timer is not None and self.timer[0] <= wake):
+        wake = min((contest.wake for contest in self.contests.values()), default=NEVER)
+        if wake == NEVER or (self.timer is not None and self.timer[0] <= wake):
             return
         if self.timer is not None:
             process.cancel_timer(self.timer[1], info=False)
@@ -239,6 +155,8 @@ class State:
                 gen_server.reply(from_, None)
             case ("change", name, str(action), str(member)):
                 self.change(from_, name, action, member)
+            case ("stop",):
+                self.stop(from_)
             case ("members", name):
                 contest = self.holding(name)
                 found = None if contest is None else contest.candidate.quorum.members
@@ -287,6 +205,10 @@ class State:
                 for contest in self.contests.values():
                     if contest.announced:
                         self.send(sender, held(contest))
+            case ("sync",) if type(body) is tuple:
+                self.send(sender, ("synced",))
+            case ("synced",) if type(body) is tuple:
+                self.heard(sender)
             case _:
                 self.dispatch(sender, body)
 
@@ -306,14 +228,6 @@ class State:
             now, chance = self.now(), self.node.entropy.random()
             self.contend(contest, contest.candidate.message(sender, message, now, chance))
 
-    def of(self, name: Any) -> list[Contest]:
-        """The contests for a name."""
-        return [one for (wanted, _), one in self.contests.items() if wanted == name]
-
-    def holding(self, name: Any) -> Contest | None:
-        """The contest of a process of ours that holds the name."""
-        return next((one for one in self.of(name) if one.candidate.state == HOLDING), None)
-
     def due(self, wake: float) -> None:
         """The timer has fired."""
         if self.timer is not None and self.timer[0] == wake:
@@ -321,8 +235,7 @@ class State:
         now = self.now()
         for contest in list(self.contests.values()):
             if contest.candidate.wake <= now:
-                effects = contest.candidate.tick(now, self.node.entropy.random())
-                self.contend(contest, effects)
+                self.tick(contest)
             if contest.deadline <= now:
                 self.refuse(contest)
 
@@ -339,6 +252,7 @@ class State:
         for contest in self.contests.values():
             contest.candidate.node_down(peer)
         self.freed(self.holders.node_down(peer))
+        self.heard(peer)
 
     def down(self, pid: Pid, reason: Any) -> None:
         """A process of ours ended."""
@@ -348,130 +262,6 @@ class State:
             if contest.candidate.pid == pid:
                 self.end(contest, reason)
 
-    # Registrations.
-
-    def register(self, from_: From, name: Any, pid: Pid, quorum: Quorum, ref: Ref | None) -> None:
-        """A process wants the name; with ``ref`` it may stand by."""
-        contest = self.contests.get((name, pid))
-        if contest is None:
-            other = self.whereis(name)
-            if other is not None and ref is None:
-                gen_server.reply(from_, False)
-                return
-            contest = self.begin(name, pid, quorum)
-            contest.request, contest.ref = from_, ref
-            if ref is None:
-                contest.deadline = self.now() + PATIENCE * self.lease
-            elif other is not None:
-                self.answer(contest, False)
-        elif contest.candidate.state == HOLDING:
-            contest.request, contest.ref = from_, None
-            self.announce(contest)
-        else:
-            contest.ref = ref if ref is not None else contest.ref
-            gen_server.reply(from_, False)
-
-    def begin(self, name: Any, pid: Pid, quorum: Quorum) -> Contest:
-        """A new contest, which asks at once."""
-        asked = self.asked.get(name, 0)
-        others = tuple(peers.visible(self.node))
-        candidate = Candidate(self.here, name, pid, quorum, self.lease, others, asked)
-        contest = self.contests[name, pid] = Contest(candidate)
-        self.watch(pid)
-        return contest
-
-    def watch(self, pid: Pid) -> None:
-        """Hear of the end of a process of ours, once."""
-        if pid not in self.watched:
-            self.watched[pid] = process.monitor(pid)
-
-    def answer(self, contest: Contest, ok: bool) -> None:
-        """The answer to its registration, if it still waits for one."""
-        request, contest.request = contest.request, None
-        contest.deadline = float("inf")
-        if request is not None:
-            gen_server.reply(request, ok)
-
-    def won(self, contest: Contest) -> None:
-        """Its lease is there. Who stands by must come and take it."""
-        if contest.request is not None:
-            self.announce(contest)
-        elif contest.ref is not None:
-            name, ref, contest.ref = contest.candidate.name, contest.ref, None
-            process.send(contest.candidate.pid, NameFree(ref, name, self.holders.why(name)))
-
-    def announce(self, contest: Contest) -> None:
-        """All hear that it holds the name."""
-        if not contest.announced:
-            contest.announced = True
-            _, name, pid, token = told = held(contest)
-            self.holders.held(name, pid, token)
-            self.tell_all(told)
-        self.answer(contest, True)
-
-    def give_way(self, name: Any) -> None:
-        """Another holds it: who may not stand by need not wait for a majority."""
-        for contest in self.of(name):
-            if contest.deadline < float("inf") and self.whereis(name) is not None:
-                self.refuse(contest)
-
-    def refuse(self, contest: Contest) -> None:
-        """It does not get the name."""
-        self.answer(contest, False)
-        self.end(contest, "refused")
-
-    def lost(self, contest: Contest) -> None:
-        """It could not renew: demoted, before another can hold the name."""
-        candidate = contest.candidate
-        self.end(contest, "lease_lost")
-        process.exit(candidate.pid, ("lease_lost", candidate.name))
-
-    def end(self, contest: Contest, reason: Any) -> None:
-        """The contest is over; the lease ends before anybody hears of it."""
-        candidate = contest.candidate
-        name, pid = candidate.name, candidate.pid
-        self.contests.pop((name, pid), None)
-        self.asked[name] = max(self.asked.get(name, 0), candidate.token)
-        effects = candidate.end()
-        self.changed(contest, ())
-        self.answer(contest, False)
-        if contest.announced:
-            self.freed(self.holders.gone(name, pid, reason))
-            self.tell_all(("gone", name, pid, reason))
-        self.contend(contest, effects)
-
-    def unregister(self, name: Any) -> None:
-        """Free a name that a process of ours holds."""
-        contest = self.holding(name)
-        if contest is not None:
-            self.end(contest, "unregistered")
-
-    # Other members.
-
-    def change(self, from_: From, name: Any, action: str, member: str) -> None:
-        """Let the node be a member, or be none; the answer comes when that is so."""
-        contest = self.holding(name)
-        if contest is None:
-            gen_server.reply(from_, "not_holder")
-            return
-        members = [node for node in contest.candidate.quorum.members if node != member]
-        if action == "add":
-            members.append(member)
-        wish = tuple(sorted(members))
-        effects = contest.candidate.change(wish, self.now())
-        if isinstance(effects, str):
-            gen_server.reply(from_, effects)
-            return
-        contest.change = (from_, wish)
-        self.contend(contest, effects)
-
-    def changed(self, contest: Contest, members: tuple[str, ...]) -> None:
-        """The members are these now; none: it is not ours to say any more."""
-        if contest.change is not None:
-            (from_, wish), contest.change = contest.change, None
-            other = "busy" if members else "not_holder"
-            gen_server.reply(from_, "changed" if members == wish else other)
-
 
 def _configured(quorum: Any) -> Quorum | None:
     """A quorum as a registration gives it; None if it is none."""
@@ -479,9 +269,3 @@ def _configured(quorum: Any) -> Quorum | None:
         return Quorum.of(quorum_of(quorum))
     except BadArgument:
         return None
-
-
-def held(contest: Contest) -> tuple[str, Any, Pid, int]:
-    """How the others are told of a holder."""
-    candidate = contest.candidate
-    return "held", candidate.name, candidate.pid, candidate.first

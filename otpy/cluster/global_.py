@@ -13,7 +13,7 @@ from typing import Any, Literal
 from otpy.behaviours import gen_server
 from otpy.cluster._deaths import Deaths
 from otpy.cluster._global_server import SERVER, Server, server_of
-from otpy.cluster._lease_server import SERVER as LEASE_SERVER
+from otpy.cluster._lease_contests import SERVER as LEASE_SERVER
 from otpy.cluster.global_locks import LockId, all_nodes, del_lock, set_lock, trans
 from otpy.cluster.lease import (
     LEASE_TIME,
@@ -65,7 +65,7 @@ class GlobalNames:
         state_dir: Path | None = None,
     ) -> None:
         self.node = node
-        self.leases = Leases(node, self._dead, lease_time, state_dir)
+        self.leases = Leases(node, self, lease_time, state_dir)
         self.names = Names(node.name, many_names=many_names)
         self.pid: Pid | None = None
         self.deaths = Deaths(lambda pid: pid in self.names.named)
@@ -74,7 +74,7 @@ class GlobalNames:
         """The same service for names with this quorum."""
         return LeasedNames(self, self.leases, quorum)
 
-    def _dead(self, pid: Pid) -> bool:
+    def dead(self, pid: Pid) -> bool:
         """Whether this node knows that a process has ended."""
         return self.deaths.include(self.node, pid)
 
@@ -88,16 +88,19 @@ class GlobalNames:
         encode(name, "name")
         if self.leases.whereis(name) is not None:
             return False
-        dead = tuple(held for held in self.names.table.get(name, ()) if self._dead(held))
+        dead = tuple(held for held in self.names.table.get(name, ()) if self.dead(held))
         while True:
             request = ("register", Wanted(name, pid, resolver, force, dead))
             done, others = gen_server.call(server_of(self.node), request, timeout=None)
-            if done or not others or not all(self._dead(other) for other in others):
+            if done or not others or not all(self.dead(other) for other in others):
                 return bool(done)
             dead += others  # other nodes still have to hear of it
 
     def register_or_monitor(self, name: Any, pid: Pid, ref: Ref) -> bool:
         """``register_name``, and in the same step ``monitor_name`` if that is False."""
+        if self.leases.whereis(name) is not None:
+            self.monitor_name(name, pid, ref)
+            return False
         request = ("register_or_monitor", Wanted(name, pid, DEFAULT), ref)
         done, _ = gen_server.call(server_of(self.node), request, timeout=None)
         return bool(done)
@@ -117,6 +120,10 @@ class GlobalNames:
         """
         if self.leases.holders.table and (holder := self.leases.whereis(name)) is not None:
             return holder
+        return self.whereis_plain(name)
+
+    def whereis_plain(self, name: Any) -> Pid | None:
+        """As ``whereis_name``, of those that are registered without a quorum."""
         claims = self.names.table.get(name)
         if claims is None:
             return None
@@ -124,7 +131,7 @@ class GlobalNames:
         live = [
             pid
             for pid in claims
-            if not self._dead(pid)
+            if not self.dead(pid)
             and (pid.node in peers if pid.node != here else (name, pid) not in pending)
         ]
         return min(live, default=None)
@@ -139,9 +146,14 @@ class GlobalNames:
 
     def monitor_name(self, name: Any, pid: Pid, ref: Ref) -> None:
         """Send ``NameFree(ref, name, reason)`` to ``pid`` when the name is free."""
-        leased = name in self.leases.holders.table
-        server = At(LEASE_SERVER, self.node.name) if leased else server_of(self.node)
-        gen_server.cast(server, ("monitor", name, pid, ref))
+        if name in self.leases.holders.table:
+            gen_server.cast(At(LEASE_SERVER, self.node.name), ("monitor", name, pid, ref))
+        else:
+            self.monitor_plain(name, pid, ref)
+
+    def monitor_plain(self, name: Any, pid: Pid, ref: Ref) -> None:
+        """As ``monitor_name``, of those that are registered without a quorum."""
+        gen_server.cast(server_of(self.node), ("monitor", name, pid, ref))
 
 
 def start(

@@ -4,16 +4,16 @@ The decisions are ``machines/lease.py`` and its neighbours; the process is ``_le
 The functions are reached as ``global_.lease``, ``global_.members`` and so on.
 """
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, Protocol, final
 
 from otpy.behaviours import gen_server
-from otpy.cluster._lease_server import SERVER, Contest, LeaseServer
-from otpy.cluster._lease_store import LeaseStore
+from otpy.cluster._lease_contests import SERVER, Contest
+from otpy.cluster._lease_keeper import LeaseKeeper
+from otpy.cluster._lease_store import Kept, LeaseStore
 from otpy.distribution.codec import encode
 from otpy.machines.lease import HOLDING
-from otpy.machines.lease_granter import Record
 from otpy.machines.lease_holders import Holders
 from otpy.runtime._current import check_may_wait, current
 from otpy.runtime.node import Node
@@ -22,7 +22,9 @@ from otpy.terms.names import NODE_EXPECTED, At, Global, is_node_name
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.values import is_seconds
 
+LOG = logging.getLogger("otpy.global")
 LEASE_TIME = 5.0
+LAST_WORDS = 1.0  # seconds that a node's stop waits for granters, of which one may be frozen
 WHY = {
     "not_holder": "its holder has lost it meanwhile",
     "no_members": "it was given a number of nodes, not their names",
@@ -85,7 +87,14 @@ class Lease:
         That is so until ``until``. Work that takes longer may end after it; what must not be done
         twice is given the ``token``.
         """
-        return self._node.clock.boottime() < self._contest.candidate.until
+        candidate = self._contest.candidate
+        while True:
+            # The clock comes last: who is stopped between the two reads it when he goes on.
+            until = candidate.until
+            if self._node.clock.boottime() < until:
+                return True
+            if candidate.until == until:
+                return False
 
     @property
     def token(self) -> int | NoToken:
@@ -104,29 +113,56 @@ def check_lease_time(seconds: Any) -> None:
         raise BadArgument(f"lease_time={seconds!r}; expected a number of seconds above 0")
 
 
+class PlainNames(Protocol):
+    """What leases need to know of the names without a quorum."""
+
+    def dead(self, pid: Pid) -> bool: ...
+    def whereis_plain(self, name: Any) -> Pid | None: ...
+    def monitor_plain(self, name: Any, pid: Pid, ref: Ref) -> None: ...
+
+
 class Leases:
     """The leases of one node, as the name service knows them."""
 
     def __init__(
         self,
         node: Node,
-        dead: Callable[[Pid], bool],
+        plain: PlainNames,
         lease_time: float,
         state_dir: Path | None,
     ) -> None:
         self.node = node
-        self.dead = dead
+        self.plain = plain.whereis_plain
+        self.monitor_plain = plain.monitor_plain
+        self.dead = plain.dead
         self.lease_time = lease_time
         self.store = None if state_dir is None else LeaseStore(state_dir, node.name)
-        self.records: tuple[Record, ...] = ()
+        self.kept: Kept | None = None
         self.holders = Holders()
         self.contests: dict[tuple[Any, Pid], Contest] = {}
+        self.asked = 0  # the greatest token that a former candidate of this node asked for
 
     def start(self) -> None:
         """Start the server. Raises ``NodeError`` and ``OSError`` for what is in ``state_dir``."""
-        if self.store is not None:
-            self.records = self.store.load()
-        gen_server.start(LeaseServer, self, name=SERVER)
+        store = self.store
+        if store is not None:
+            self.node.after_stop(lambda _: store.close())
+            try:
+                self.kept = store.load()
+            except BaseException:
+                store.close()
+                raise
+        gen_server.start(LeaseKeeper, self)
+        self.node.before_stop(self._give_back)
+
+    def _give_back(self, _: Any, seconds: float) -> None:
+        """End what this node holds, so that nobody has to wait until it has run out."""
+        if not self.contests:
+            return
+        try:
+            self.ask(self.node.name, ("stop",), min(seconds, LAST_WORDS))
+        except CallExit as failed:
+            LOG.warning("%s: who granted its leases may not know it: %s", self.node.name, failed)
 
     def whereis(self, name: Any) -> Pid | None:
         """The holder, if this node sees it; one of this node as long as its lease is valid."""

@@ -8,9 +8,10 @@ asks again well before the end, and steps down when it could not renew.
 majority was asked at ``sent`` or later; a granter's promise begins when the request arrives, which
 is later, and lasts ``lease * (1 + EPSILON) / (1 - EPSILON)`` by its own clock. So while the lease
 is valid each of its majority keeps the name from others, as long as no clock's rate is off by
-EPSILON: the holder's may be that slow and the granter's that fast. Any two majorities have a granter in common, which promised to one of them after what it
-promised to the other was over. Lost, late, doubled and reordered messages make promises longer,
-never leases; a granter that restarts lets the longest promise pass first.
+EPSILON: the holder's may be that slow and the granter's that fast. Any two majorities have a
+granter in common, which promised to one of them after what it promised to the other was over. Lost,
+late, doubled and reordered messages make promises longer, never leases; a granter that restarts
+lets the longest promise pass first.
 
 *Tokens.* A granter promises a token only above all it gave before, so the common granter makes
 the later holder's token the greater one, if it remembers it through a restart. The holder has a

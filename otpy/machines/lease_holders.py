@@ -7,6 +7,8 @@
 | node down                | the same for all that it holds                                   |
 | monitor                  | the watcher is told at once if nobody holds the name             |
 
+Of names that are free the reasons are remembered for the last ``REASONS``.
+
 Whether a lease is valid only its holder knows. Of two that are said to hold a name, one has not
 heard yet that its time is over: the one with the lesser token.
 """
@@ -17,6 +19,7 @@ from typing import Any
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
 
+REASONS = 1024
 Watcher = tuple[Pid, Ref]
 
 
@@ -49,14 +52,14 @@ class Holders:
             return []
         del self.table[name]
         self.last[name] = reason
+        if len(self.last) > REASONS:
+            del self.last[next(iter(self.last))]
         watchers = self.watchers.pop(name, [])
         return [Freed(name, reason, watchers)] if watchers else []
 
     def node_down(self, peer: str) -> list[Freed]:
         """A node is out of reach."""
-        lost = [
-            (name, pid) for name, pids in self.table.items() for pid in pids if pid.node == peer
-        ]
+        lost = self.of(peer)
         return [freed for name, pid in lost for freed in self.gone(name, pid, NOCONNECTION)]
 
     def monitor(self, name: Any, pid: Pid, ref: Ref) -> list[Freed]:
@@ -72,6 +75,17 @@ class Holders:
             watchers[:] = [watcher for watcher in watchers if watcher[0] != pid]
             if not watchers:
                 del self.watchers[name]
+
+    def watching(self) -> list[Pid]:
+        """Who watches any name, each once."""
+        found = [pid for watchers in self.watchers.values() for pid, _ in watchers]
+        return list(dict.fromkeys(found))
+
+    def of(self, node: str) -> list[tuple[Any, Pid]]:
+        """What processes of a node are said to hold."""
+        return [
+            (name, pid) for name, pids in self.table.items() for pid in pids if pid.node == node
+        ]
 
     def why(self, name: Any) -> Any:
         """Why the last holder is gone."""

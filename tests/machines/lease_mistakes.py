@@ -3,8 +3,8 @@
 from typing import Any
 
 from otpy.machines.lease import OVER, Candidate, Effects
-from otpy.machines.lease_granter import Effects as Granting
 from otpy.machines.lease_granter import EPSILON, Drop, Granter, Promise, Record, Send, Write
+from otpy.machines.lease_granter import Effects as Granting
 from otpy.machines.lease_messages import (
     BEHIND,
     HELD,
