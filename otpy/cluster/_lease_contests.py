@@ -341,8 +341,7 @@ class Contests:
 
     def stopped(self) -> None:
         """Nothing is held here any more: ask the granters whether they have heard."""
-        peers = self.node.peers
-        self.granters = {node: None for node in self.granters if node in peers}
+        self.granters = {node: None for node in self.granters if peers.sees(self.node, node)}
         for node in self.granters:
             self.send(node, ("sync",))
         self.heard(None)

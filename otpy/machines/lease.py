@@ -47,6 +47,7 @@ from typing import Any
 from otpy.machines.lease_granter import Send
 from otpy.machines.lease_messages import (
     BEHIND,
+    HELD,
     MISTAKES,
     STALE,
     Accepted,
@@ -187,7 +188,7 @@ class Candidate:
                 return self._accepted(sender, message, now)
             case Free():
                 self._soon(now, chance)
-                return []
+                return self._once_more(sender, now)
 
     def end(self) -> Effects:
         """The process has ended, or wants the name no more."""
@@ -248,11 +249,29 @@ class Candidate:
         missing = self.quorum.majority - len(self.granted) - silent  # of those that refused
         waits = sorted(refused.wait for refused in self.refused.values())
         wait = waits[missing - 1] if 0 < missing <= len(waits) else 0.0
+        if not self.granted:
+            self.backoff = FIRST_WAIT
+        elif silent:
+            self.backoff = LAST_WAIT  # it took so long that all who split the vote end it at once
+        else:
+            self.backoff = min(LAST_WAIT, self.backoff * 2)
         self.wake = now + min(wait, 2 * self.lease) + self.backoff * self.lease * chance
-        self.backoff = min(LAST_WAIT, self.backoff * 2) if self.granted else FIRST_WAIT
         self.state = WAITING
         why = Refusals({place: refused.why for place, refused in self.refused.items()})
         return [why, *self._release()]
+
+    def _once_more(self, sender: str, now: float) -> Effects:
+        """A granter may have what it refused to this very attempt.
+
+        Else two candidates, each of which has what the other lacks, wait for the same silent
+        granter, give up one after the other, and meet again.
+        """
+        refused = self.refused.get(sender)
+        if self.state != ASKING or refused is None or refused.why != HELD:
+            return []
+        del self.refused[sender]
+        ask = Ask(self.name, self.pid, self.token, self.quorum, self.lease, now)
+        return [Send(sender, ask)]
 
     def _release(self) -> Effects:
         release = Release(self.name, self.pid, self.token)

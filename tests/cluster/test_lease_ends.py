@@ -44,7 +44,7 @@ SOON = 2.5
 
 def server(node: Node) -> Pid:
     found = eventually(lambda: node.names.whereis(SERVER))
-    assert found is not None
+    assert isinstance(found, Pid)
     return found
 
 
@@ -53,6 +53,7 @@ def keeper(node: Node) -> Pid:
         info = process.info(server(node))
     assert info is not None
     (found,) = info["links"]
+    assert isinstance(found, Pid)
     return found
 
 
@@ -190,7 +191,7 @@ class Sleeper(SystemClock):
 
     slept = 0.0
 
-    def boottime(self) -> float:  # type: ignore[override]
+    def boottime(self) -> float:
         return SystemClock.boottime() + self.slept
 
 
@@ -219,11 +220,12 @@ def test_a_lease_that_ran_out_in_a_suspend_is_not_taken_by_the_standby_it_was_fo
 
         def register() -> bool:
             ref = one.new_ref(self_pid().number)
-            return gen_server.call(SERVER, ("register", "x", pid, ONE, ref))
+            return bool(gen_server.call(SERVER, ("register", "x", pid, ONE, ref)))
 
         assert register() is False
-        (contest,) = eventually(lambda: [*leases(one).contests.values()])
-        first = eventually(lambda: contest.candidate.until > 0 and contest.candidate)
+        (contest,) = leases(one).contests.values()
+        first = contest.candidate
+        eventually(lambda: first.until > 0)
         clock.slept = 100.0
         register()
         assert first.until == float("-inf")

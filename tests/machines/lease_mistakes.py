@@ -87,6 +87,13 @@ class KeepsTheLeaseItReleases(Candidate):
         return effects
 
 
+class AsksOnlyOnce(Candidate):
+    """A granter that has what it refused a moment ago is not asked again."""
+
+    def _once_more(self, sender: str, now: float) -> Effects:
+        return []
+
+
 class NeedsAHalfOnly(Candidate):
     def _granted(self, sender: str, granted: Granted, now: float, chance: float) -> Effects:
         effects = super()._granted(sender, granted, now, chance)
@@ -148,8 +155,8 @@ class ChangesAnyNumber(Candidate):
 
 class AcceptsAnyNumber(Granter):
     def _propose(self, sender: str, propose: Propose) -> Granting:
-        promise = self.promises[propose.name]
-        if (promise.pid, promise.token) != (propose.pid, propose.token):
+        promise = self.promises.get(propose.name)
+        if promise is None or (promise.pid, promise.token) != (propose.pid, propose.token):
             return []
         promise.pending = Pending(propose.token, propose.members)
         accepted = Accepted(propose.name, propose.pid, propose.token, propose.version)

@@ -11,14 +11,14 @@ asked for, so that granters drop this one when it is over.
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from otpy.machines import lease, lease_granter
 from otpy.machines.lease import Candidate, Changed, Won
-from otpy.machines.lease_granter import EPSILON, Drop, Granter, Record, Send, Write
+from otpy.machines.lease_granter import EPSILON, Drop, Granter, Send, Write
 from otpy.machines.lease_messages import Accepted, Ask, Propose, Quorum, Release, read
 from otpy.terms.pid import Pid
+from tests.machines.lease_node import Node
 
 LEASE = 1.0
 NAME = "x"
@@ -29,36 +29,6 @@ RESTARTS = [*OFTEN, "cut", "half", "split", "restart", "restart", "kill", "boot"
 CHANGES = [*OFTEN, "split", "restart", "change", "change", "change", "change", "end", "others"]
 TORN = ["torn", "torn", "torn", "mend", "want", "resume", "restart", "boot", "cut", "others"]
 KINDS = (OFTEN, RESTARTS, CHANGES, TORN)  # of harm; a history has one of them
-
-
-class CrashError(Exception):
-    """A node ends in the middle of what it does."""
-
-
-@dataclass
-class Node:
-    """One node: its machines, its disk and its clock."""
-
-    name: str
-    disk: dict[Any, Record] = field(default_factory=dict[Any, Record])
-    floor: int = 0  # on the disk
-    granter: Granter | None = None  # None while it is down
-    candidates: dict[Pid, Candidate] = field(default_factory=dict[Pid, Candidate])
-    ended: list[Candidate] = field(default_factory=list[Candidate])
-    paused: bool = False
-    inbox: list[Any] = field(default_factory=list[Any])
-    rate: float = 1.0
-    start: float = 0.0
-    asked: int = 0  # the greatest token an earlier candidate asked for, in this life
-    timer: float = float("inf")
-
-    def clock(self, now: float) -> float:
-        """What it reads at a true instant."""
-        return self.start + now * self.rate
-
-    def instant(self, reading: float) -> float:
-        """When it reads that."""
-        return (reading - self.start) / self.rate
 
 
 class World:
@@ -126,9 +96,6 @@ class World:
                 self.meet(name, other)
                 self.meet(other, name)
 
-    def running(self) -> list[str]:
-        return [name for name, node in self.nodes.items() if node.granter is not None]
-
     def kill(self, name: str) -> None:
         node = self.nodes[name]
         if node.granter is None:
@@ -168,7 +135,7 @@ class World:
         if node.candidates and self.draw.random() < 0.3:
             pid = next(iter(node.candidates))
             self.give_up(name, pid)
-            if name not in self.running():
+            if self.nodes[name].granter is None:
                 return  # it crashed over that
         peers = tuple(
             other

@@ -28,7 +28,7 @@ from otpy.machines.lease_messages import (
 )
 from otpy.terms.pid import Pid
 from tests.machines import lease_mistakes as mistakes
-from tests.machines.leases import CHANGES, OFTEN, RESTARTS, TORN, play
+from tests.machines.leases import CHANGES, LEASE, OFTEN, RESTARTS, TORN, World, play
 
 SEEDS = int(os.environ.get("OTPY_LEASE_SEEDS", "1600"))
 BATCHES = 8
@@ -107,6 +107,34 @@ def test_clocks_that_run_at_different_rates_find_what_others_do_not(broken: type
         search(granter=broken, **PAUSES)
 
 
+def failovers(harm: str, candidate: type[Candidate] = Candidate) -> list[float]:
+    """How long it takes, sorted, until another holds when the holder's node is harmed."""
+    took: list[float] = []
+    for seed in range(300):
+        world = World(seed, slow=(0.005,), candidate=candidate)
+        if world.quorum.size % 2 == 0:
+            continue  # without the holder there is not one node more than must agree
+        world.mend()
+        world.run(3 * LEASE)
+        (holder,) = world.valid()
+        getattr(world, harm)(holder.node)
+        before = len(world.terms)
+        while len(world.terms) == before and world.now < 20 * LEASE:
+            world.run(world.now + LEASE / 100)
+        took.append(world.now - 3 * LEASE)
+    return sorted(took)
+
+
+@pytest.mark.parametrize(("harm", "most"), [("kill", 1.25), ("pause", 2.0)])
+def test_another_holds_soon_after_the_holder_is_gone(harm: str, most: float) -> None:
+    """Also if it is silent, and the candidates must find out that they need not wait for it."""
+    assert failovers(harm)[-1] < most * LEASE
+
+
+def test_candidates_that_do_not_ask_again_take_several_leases_to_agree() -> None:
+    assert failovers("pause", mistakes.AsksOnlyOnce)[-1] > 3 * LEASE
+
+
 # Step by step.
 
 
@@ -182,6 +210,18 @@ def test_who_was_refused_hears_when_the_promise_is_given_back() -> None:
     assert isinstance(answer(it.message("b", ask(Q, 2), 2.1)), Granted)
     assert it.message("a", Release("x", P, 1), 2.2) == []  # doubled: not P's any more
     assert answer(it.message("a", ask(), 2.2)).why == "held"
+
+
+def test_a_granter_that_has_what_it_refused_is_asked_again_in_the_same_attempt() -> None:
+    one = Candidate("a", "x", P, ABC, 1.0, ("b", "c"))
+    one.tick(0.0, 0.5)
+    assert one.message("b", Free("x"), 0.1, 0.5) == [], "it has not refused"
+    one.message("a", Granted("x", P, 1, 0, 0.0, False, None), 0.1, 0.5)
+    assert one.message("b", Refused("x", P, 1, "held", 0, 1.0, ABC), 0.1, 0.5) == []
+    assert one.message("b", Free("x"), 0.2, 0.5) == [Send("b", ask(sent=0.2))]
+    assert one.message("b", Free("x"), 0.2, 0.5) == []
+    assert one.message("b", Granted("x", P, 1, 0, 0.2, False, None), 0.2, 0.5) == [Won(None)]
+    assert one.until == 1.0
 
 
 def test_a_request_that_its_release_overtook_promises_nothing() -> None:

@@ -1,0 +1,141 @@
+"""The disk of a granter: what is on it when, after a crash or beside another program."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otpy import NodeError
+from otpy.cluster._lease_store import FLOOR, LeaseStore
+from otpy.distribution.codec import encode
+from otpy.machines.lease_granter import Record
+from otpy.machines.lease_messages import Quorum
+
+NAME = "a@127.0.0.1"
+ABC = Quorum.of(("a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.1"))
+Trace = list[tuple[str, Path]]
+
+
+def record(name: Any, token: int = 1) -> Record:
+    return Record(name, ABC, token, None, None, 1.0)
+
+
+@pytest.fixture
+def trace(monkeypatch: pytest.MonkeyPatch) -> Trace:
+    """What is done to files from now on, in order."""
+    seen: Trace = []
+
+    def tracing(what: str, do: Callable[..., Any], path: Callable[[Any], Path]) -> Any:
+        def traced(first: Any, *rest: Any, **options: Any) -> Any:
+            seen.append((what, path(first)))
+            return do(first, *rest, **options)
+
+        return traced
+
+    def of_fd(fd: int) -> Path:
+        return Path(f"/proc/self/fd/{fd}").resolve()
+
+    monkeypatch.setattr(os, "fsync", tracing("fsync", os.fsync, of_fd))
+    monkeypatch.setattr(Path, "replace", tracing("rename", Path.replace, Path))
+    monkeypatch.setattr(Path, "mkdir", tracing("mkdir", Path.mkdir, Path))
+    monkeypatch.setattr(Path, "unlink", tracing("unlink", Path.unlink, Path))
+    return seen
+
+
+def test_a_directory_that_is_made_is_there_after_a_crash(tmp_path: Path, trace: Trace) -> None:
+    LeaseStore(tmp_path / "new" / "state", NAME).load()
+    assert trace == [
+        ("mkdir", tmp_path / "new"),
+        ("fsync", tmp_path),
+        ("mkdir", tmp_path / "new" / "state"),
+        ("fsync", tmp_path / "new"),
+    ]
+
+
+def test_a_record_is_on_the_disk_before_its_name_is_and_that_before_the_write_returns(
+    tmp_path: Path, trace: Trace
+) -> None:
+    store = LeaseStore(tmp_path, NAME)
+    kept = store.load()
+    store.write(kept.life, record("x"))
+    (file,) = tmp_path.glob("*.lease")
+    draft = file.with_suffix(".new")
+    assert trace == [("fsync", draft), ("rename", draft), ("fsync", tmp_path)]
+    assert LeaseStore(tmp_path, NAME).load().records == (record("x"),)
+
+
+def test_the_floor_is_on_the_disk_before_any_name_is_dropped(tmp_path: Path, trace: Trace) -> None:
+    store = LeaseStore(tmp_path, NAME)
+    kept = store.load()
+    for name in "xyz":
+        store.write(kept.life, record(name, 7))
+    trace.clear()
+    store.drop(kept.life, ["x", "y", "never written"], 7)
+    floor = tmp_path / FLOOR
+    new = floor.with_suffix(".new")
+    assert trace[:3] == [("fsync", new), ("rename", new), ("fsync", tmp_path)]
+    assert [what for what, _ in trace[3:]] == ["unlink"] * 3
+    again = LeaseStore(tmp_path, NAME).load()
+    assert (again.records, again.floor) == ((record("z", 7),), 7)
+
+
+def test_what_an_earlier_lease_server_has_still_to_write_is_refused(tmp_path: Path) -> None:
+    store = LeaseStore(tmp_path, NAME)
+    first, second = store.load(), store.load()
+    with pytest.raises(OSError, match="a later lease server"):
+        store.write(first.life, record("x"))
+    with pytest.raises(OSError, match="a later lease server"):
+        store.drop(first.life, ["x"], 1)
+    store.write(second.life, record("x", 2))
+    store.close()
+    with pytest.raises(OSError, match="a later lease server"):
+        store.write(second.life, record("x", 3))
+    assert LeaseStore(tmp_path, NAME).load().records == (record("x", 2),)
+
+
+def attempt(directory: Path) -> str:
+    """What another OS process is told that would use the directory."""
+    try:
+        LeaseStore(directory, NAME).load()
+    except NodeError as error:
+        return str(error)
+    return "has it"
+
+
+def elsewhere(directory: Path) -> str:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(attempt, (directory,))
+
+
+def test_two_os_processes_do_not_use_one_directory_at_a_time(tmp_path: Path) -> None:
+    store = LeaseStore(tmp_path, NAME)
+    store.load()
+    assert "another OS process uses" in elsewhere(tmp_path)
+    store.close()
+    assert elsewhere(tmp_path) == "has it"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"\xc1", "is damaged"),
+        (encode(("otpy lease 1", NAME, "seven")), "is no token but 'seven'"),
+        (encode(("otpy lease 1", "b@127.0.0.1", 7)), "belongs to b@127.0.0.1"),
+        (encode(("another form", NAME, 7)), "is no file of the form"),
+    ],
+)
+def test_a_floor_that_cannot_be_read_is_not_taken_for_none(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    (tmp_path / FLOOR).write_bytes(content)
+    with pytest.raises(NodeError, match=why):
+        LeaseStore(tmp_path, NAME).load()
+
+
+def test_a_record_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.lease").write_bytes(encode(("otpy lease 1", NAME, 7)))
+    with pytest.raises(NodeError, match="is no record but 7"):
+        LeaseStore(tmp_path, NAME).load()
