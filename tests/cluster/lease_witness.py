@@ -3,6 +3,7 @@
 All instants are of the clock of leases, which the processes of one machine share.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from otpy import GenServer, Global, Ok, Pid, gen_server, global_, process
@@ -14,39 +15,40 @@ LEADER = Global("leader", quorum=NAMES)
 now = SystemClock.boottime
 
 
-class Seen:
-    """When this OS process won, was told last that it is valid, and then that it is over."""
+@dataclass
+class Term:
+    """When this OS process won, was told last that its lease is valid, and then that it is over."""
 
-    won: float | None = None
+    won: float
     valid: float | None = None
     over: float | None = None
 
 
-def watch(lease: global_.Lease) -> None:
+TERMS: list[Term] = []
+
+
+def watch(lease: global_.Lease, term: Term) -> None:
     """Look again and again, without a pause, so that it is what was stopped and goes on first."""
     while True:
         before = now()
         if not lease.valid():
-            Seen.over = before
+            term.over = now()
             return
-        Seen.valid = before
+        term.valid = before
 
 
-class Witness(GenServer[global_.Lease]):
+class Witness(GenServer[None]):
     @classmethod
     def start_link(cls, arg: Any = None, /) -> Pid:
         return gen_server.start_link(cls, arg, name=LEADER)
 
-    def init(self, arg: Any, /) -> Ok[global_.Lease]:
-        lease = global_.lease("leader")
-        Seen.won = now()
-        process.spawn(watch, lease)
-        return Ok(lease)
-
-    def handle_call(self, request: Any, from_: Any, state: global_.Lease, /) -> Any:
-        raise NotImplementedError
+    def init(self, arg: Any, /) -> Ok[None]:
+        lease, term = global_.lease("leader"), Term(now())
+        TERMS.append(term)
+        process.spawn(watch, lease, term)
+        return Ok(None)
 
 
-def seen() -> list[float | None]:
-    """Won, last valid, over."""
-    return [Seen.won, Seen.valid, Seen.over]
+def first_term() -> Term | None:
+    """The first in which this OS process led."""
+    return TERMS[0] if TERMS else None

@@ -10,7 +10,7 @@ from otpy.machines.lease import LAST_WAIT, RENEW
 from otpy.machines.lease_granter import EPSILON
 from otpy.testing import Cluster
 from tests.cluster import lease_witness
-from tests.cluster.lease_witness import NAMES, Witness, now, seen
+from tests.cluster.lease_witness import NAMES, Term, Witness, first_term, now
 
 LEASE = 2.0
 SLACK = 1.5  # seconds that a busy machine may add
@@ -27,11 +27,13 @@ def led() -> Iterator[Cluster]:
         yield c
 
 
-def holder(c: Cluster, among: tuple[str, ...] = NAMES) -> str:
-    """The first of these nodes to lead."""
+def holder(c: Cluster, among: tuple[str, ...] = NAMES) -> tuple[str, Term]:
+    """The first of these nodes to lead, and what it has seen of that."""
 
-    def leads() -> str | None:
-        return next((node for node in among if c.call(node, seen)[0] is not None), None)
+    def leads() -> tuple[str, Term] | None:
+        terms = [(node, c.call(node, first_term)) for node in among]
+        led = [(node, term) for node, term in terms if term is not None]
+        return min(led, key=lambda one: one[1].won, default=None)
 
     found = c.wait_for(leads)
     assert found is not None
@@ -46,25 +48,25 @@ def others(node: str) -> tuple[str, ...]:
 def test_another_holds_the_name_soon_after_its_holder_is_killed_or_stopped(
     led: Cluster, harm: Callable[[Cluster, str], None]
 ) -> None:
-    leader = holder(led)
+    leader, _ = holder(led)
     began = now()
     harm(led, leader)
-    winner = holder(led, others(leader))
-    won = led.call(winner, seen)[0]
-    assert won is not None
-    assert won - began < CEILING
+    _, term = holder(led, others(leader))
+    assert term.won - began < CEILING
 
 
 def test_a_holder_that_was_stopped_was_never_valid_when_another_was(led: Cluster) -> None:
-    leader = holder(led)
-    led.wait_for(lambda: led.call(leader, seen)[1] is not None)
+    leader, _ = holder(led)
     led.pause(leader)
-    winner = holder(led, others(leader))
-    won = led.call(winner, seen)[0]
+    _, later = holder(led, others(leader))
     led.resume(leader)
-    led.wait_for(lambda: led.call(leader, seen)[2] is not None)
-    _, valid, over = led.call(leader, seen)
-    assert won is not None
-    assert valid is not None
-    assert over is not None
-    assert valid < won < over
+
+    def ended() -> Term | None:
+        term = led.call(leader, first_term)
+        return term if term is not None and term.over is not None else None
+
+    first = led.wait_for(ended)
+    assert first is not None
+    assert first.valid is not None
+    assert first.over is not None
+    assert first.valid < later.won < first.over
