@@ -49,6 +49,7 @@ from otpy.terms.pid import Pid
 
 EPSILON = 0.01  # by how much the rate of any clock may be off, either way
 FEW = 64  # names that may be over before the first look
+AT_ONCE = 256  # names that are dropped in one step, as the disk must forget each
 
 
 class Record(NamedTuple):
@@ -198,12 +199,13 @@ class Granter:
             return []
         over = [name for name, promise in self.promises.items() if self._over(promise, now)]
         written: list[Any] = []
-        for name in over:
+        for name in over[:AT_ONCE]:
             promise = self.promises.pop(name)
             if self.durable and promise.given:
                 self.floor = max(self.floor, promise.token)
                 written.append(name)
-        self.many = max(FEW, 2 * len(self.promises))
+        # With more to drop it goes on at the next name.
+        self.many = max(FEW, 2 * len(self.promises)) if len(over) <= AT_ONCE else 0
         return [Drop(written, self.floor)] if written else []
 
     def _over(self, promise: Promise, now: float) -> bool:

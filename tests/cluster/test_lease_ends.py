@@ -66,6 +66,11 @@ def kill(node: Node, pid: Pid | str | None) -> None:
         assert_receive(Down, where=lambda down: down.ref == ref, timeout=5)
 
 
+def watch() -> None:
+    global_.monitor_name("leader")
+    process.sleep(float("inf"))
+
+
 # The lease server is killed.
 
 
@@ -103,9 +108,13 @@ def test_a_standby_waits_on_when_its_lease_server_was_killed(cluster: Cluster) -
     stands_by = row(nodes["b"]).pid
     with nodes["b"].attached():
         ref = global_.monitor_name("leader")
-        eventually(lambda: leases(nodes["b"]).holders.watching())
+        watcher = process.spawn(watch)
+        holders = leases(nodes["b"]).holders
+        eventually(lambda: len(holders.watching()) == 2)
         kill(nodes["b"], server(nodes["b"]))
         eventually(lambda: whereis(nodes["b"]) == leader)
+        kill(nodes["b"], watcher)
+        eventually(lambda: holders.watching() == [self_pid()])
         with nodes["a"].attached():
             sup = process.whereis("sup")
         kill(nodes["a"], sup)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from otpy import NodeError
+from otpy import Node, NodeError, global_, self_pid
 from otpy.cluster._lease_store import FLOOR, LeaseStore
 from otpy.distribution.codec import encode
-from otpy.machines.lease_granter import Record
+from otpy.machines.lease_granter import FEW, Record
 from otpy.machines.lease_messages import Quorum
 
 NAME = "a@127.0.0.1"
@@ -139,3 +139,22 @@ def test_a_record_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.lease").write_bytes(encode(("otpy lease 1", NAME, 7)))
     with pytest.raises(NodeError, match="is no record but 7"):
         LeaseStore(tmp_path, NAME).load()
+
+
+def test_a_node_keeps_few_files_of_names_that_come_and_go_and_its_tokens_grow(
+    tmp_path: Path,
+) -> None:
+    tokens: list[int] = []
+    for life in range(2):
+        with Node(NAME) as node, node.attached():
+            global_.start(node, lease_time=0.5, state_dir=tmp_path)
+            for number in range(3 * FEW):
+                name = "again" if number == 3 * FEW - 1 else (life, number)
+                assert global_.register_name(name, self_pid(), quorum=[NAME])
+                token = global_.lease(name).token
+                assert isinstance(token, int)
+                tokens.append(token)
+                global_.unregister_name(name)
+        assert len([*tmp_path.glob("*.lease")]) <= FEW + 1
+    first, second = tokens[3 * FEW - 1], tokens[-1]
+    assert second > first

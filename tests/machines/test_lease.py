@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otpy.machines.lease import Candidate, Changed, Lost, Mistake, Refusals, Won
-from otpy.machines.lease_granter import EPSILON, FEW, Drop, Granter, Record, Send, Write
+from otpy.machines.lease_granter import AT_ONCE, EPSILON, FEW, Drop, Granter, Record, Send, Write
 from otpy.machines.lease_messages import (
     Accepted,
     Ask,
@@ -279,6 +279,18 @@ def test_a_granter_that_drops_holds_few_names_whatever_it_is_asked() -> None:
     for turn in range(40):
         fill(it, 2.0 + 2 * turn, f"{turn}-")
     assert len(it.promises) <= 2 * FEW
+
+
+def test_a_granter_drops_so_many_at_once_and_the_rest_with_the_next_names() -> None:
+    it = granter(durable=True)
+    fill(it, 2.0, count=2 * AT_ONCE)
+    drops = [it.message("b", ask()._replace(name=name), 4.0)[0] for name in "xyz"]
+    assert [len(one.names) if isinstance(one, Drop) else 0 for one in drops] == [
+        AT_ONCE,
+        AT_ONCE,
+        0,
+    ]
+    assert list(it.promises) == ["z"], "x and y were promised to nobody"
 
 
 def test_a_granter_drops_no_promise_that_lasts_and_no_members_that_were_changed() -> None:
