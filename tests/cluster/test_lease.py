@@ -298,6 +298,30 @@ def test_in_any_order_of_events_the_side_with_the_majority_leads(seed: int) -> N
     it.sim.wait(lambda: it.elected(tuple(it.sim.nodes)))
 
 
+def kill_the_server() -> None:
+    pid = process.whereis(SERVER)
+    assert isinstance(pid, Pid)
+    process.exit(pid, "kill")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_any_order_of_events_killed_lease_servers_leave_one_holder_at_most(seed: int) -> None:
+    """Of the leader's node and of another: one grants nothing for a while, one has to ask anew."""
+    it = Split(seed)
+    it.sim.wait(lambda: it.elected(SIMULATED))
+    for _ in range(3):
+        leader = it.valid()[0]
+        (contest,) = (
+            one for one in leases(it.sim.nodes[leader]).contests.values() if one.announced
+        )
+        for name in (leader, SIMULATED[(SIMULATED.index(leader) + 1) % 3]):
+            it.sim.call(name, kill_the_server)
+        it.sim.wait(lambda contest=contest: not it.valid() or contest.candidate.until < 0)  # type: ignore[misc]
+        took = it.sim.wait(lambda: it.elected(SIMULATED))
+        assert contest.candidate.until == float("-inf")
+        assert took < 5.0 * 1.5
+
+
 def test_garbage_does_not_end_the_lease_server(node: Node) -> None:
     global_.start(node)
     process.send(SERVER, "garbage")
