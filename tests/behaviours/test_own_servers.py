@@ -29,7 +29,7 @@ from otpy import (
 from otpy.behaviours._app_controller import controller
 from otpy.behaviours._app_tables import tables
 from otpy.cluster._global_server import SERVER as NAMES
-from otpy.cluster._lease_server import SERVER as LEASES
+from otpy.cluster._lease_contests import SERVER as LEASES
 from otpy.terms.messages import Down, NodeDown, NodeUp
 from tests.cluster.conftest import Cluster, cluster
 from tests.conformance.applications import Told
