@@ -10,7 +10,8 @@ A registration first asks the *boss*, the node that sorts first among those know
 which grants a name to one owner at a time; then the owner claims it everywhere and
 answers when every node has it, so it is visible everywhere when ``register_name``
 returns. Where two nodes take themselves for boss, whoever knows another claim says no,
-and the new one is withdrawn.
+and the new one is withdrawn. A node that comes up meanwhile is asked as well: only a
+claim that is answered takes a name from who has it.
 
 | event                   | effect                                                        |
 |-------------------------|---------------------------------------------------------------|
@@ -18,7 +19,8 @@ and the new one is withdrawn.
 | granted                 | claim, tell everybody; answer when all said yes               |
 | a refusal               | withdraw, answer no                                           |
 | own process down        | withdraw                                                      |
-| node up / down          | tell it our claims / forget its claims                        |
+| node up                 | tell it our claims, ask it about those that are not answered  |
+| node down               | forget its claims                                             |
 | a watcher of a name     | told when the name has no claim left; forgotten when it ends  |
 | another claim on a name of ours | the resolver of the claim that sorts first decides    |
 
@@ -35,6 +37,16 @@ do, so that it can look whether they are such and ask again.
 from dataclasses import dataclass, field
 from typing import Any
 
+from otpy.machines.global_effects import Answer as Answer
+from otpy.machines.global_effects import Effect as Effect
+from otpy.machines.global_effects import Effects as Effects
+from otpy.machines.global_effects import ExitPid as ExitPid
+from otpy.machines.global_effects import Freed as Freed
+from otpy.machines.global_effects import Notify as Notify
+from otpy.machines.global_effects import Pids as Pids
+from otpy.machines.global_effects import Resolve as Resolve
+from otpy.machines.global_effects import Send as Send
+from otpy.machines.global_effects import Watcher as Watcher
 from otpy.machines.global_messages import Claim, Wanted, read
 from otpy.machines.watching import Unwatch as Unwatch
 from otpy.machines.watching import Watch as Watch
@@ -49,66 +61,8 @@ DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
 BUILT_IN = (DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL)
 
 
-Pids = tuple[Pid, ...]
-Watcher = tuple[Pid, Ref]
 Asking = tuple[str, Any, Wanted]
 ENDED = 1024  # names whose last holder's end is remembered
-
-
-@dataclass(slots=True)
-class Send:
-    """A protocol message for the same machine on another node."""
-
-    node: str
-    message: tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Answer:
-    """The end of a request made here; ``others`` are the claims that stood in its way."""
-
-    request: Any
-    value: bool
-    others: Pids = ()
-
-
-@dataclass(slots=True)
-class Freed:
-    """A name has no holder any more; the watchers to tell."""
-
-    name: Any
-    reason: Any
-    watchers: list[Watcher]
-
-
-@dataclass(slots=True)
-class ExitPid:
-    """End a process of our own that lost its name."""
-
-    pid: Pid
-    reason: Any
-
-
-@dataclass(slots=True)
-class Notify:
-    """A message for a process of our own that lost its name and lives on."""
-
-    pid: Pid
-    message: tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Resolve:
-    """Run a resolver function, ``module:qualname``, here and once; answer with ``resolved``."""
-
-    name: Any
-    first: Pid
-    second: Pid
-    resolver: str
-
-
-Effect = Send | Answer | Watch | Unwatch | Freed | ExitPid | Notify | Resolve
-Effects = list[Effect]
 
 
 @dataclass(slots=True)
@@ -217,15 +171,24 @@ class Names:
         return effects
 
     def node_up(self, peer: str) -> Effects:
-        """A session with a node began: tell it our own claims."""
+        """A session with a node began: tell it our own claims, and ask about the new ones."""
         self.peers[peer] = None
         mine = tuple(
             (name, pid, self.table[name][pid])
             for pid, names in self.named.items()
             if pid.node == self.node
             for name in names
+            if (name, pid) not in self.pending
         )
-        return [Send(peer, ("sync", mine))]
+        effects: Effects = [Send(peer, ("sync", mine))]
+        for (name, pid), request in self.pending.items():
+            asked = self.requests.get(request)
+            if asked is None or asked.missing is None:
+                continue
+            if pid in self.table.get(name, {}):
+                asked.missing[peer] = None
+                effects.append(Send(peer, ("claim", request, tuple(asked.wanted))))
+        return effects
 
     def node_down(self, peer: str) -> Effects:
         """A session ended: its claims go, and nothing waits for it any more."""
@@ -395,9 +358,14 @@ class Names:
     # Every node.
 
     def _claimed(self, owner: str, request: Any, wanted: Wanted) -> Effects:
+        name, pid = wanted.name, wanted.pid
+        effects: Effects = []
+        for mine in [own for own in self._others(wanted) if (name, own) in self.pending]:
+            if pid < mine:  # neither is answered: the one that sorts first goes on
+                effects += self._withdraw_pending(name, mine, pid)
         if others := self._others(wanted):
-            return [Send(owner, ("said", request, False, others))]
-        return [*self._take(wanted), Send(owner, ("said", request, True, ()))]
+            return [*effects, Send(owner, ("said", request, False, others))]
+        return [*effects, *self._take(wanted), Send(owner, ("said", request, True, ()))]
 
     def _put(self, name: Any, pid: Pid, resolver: str) -> None:
         self.table[name] = {**self.table.get(name, {}), pid: resolver}
@@ -438,10 +406,13 @@ class Names:
     # Conflicts.
 
     def _conflict(self, name: Any, pid: Pid) -> Effects:
-        """Another node claims ``name`` for ``pid``; what becomes of our own claim?"""
+        """Another node has ``name`` for ``pid``; what becomes of our own claim?"""
         claims = self.table.get(name, {})
         effects: Effects = []
         for mine in [own for own in claims if own.node == self.node and own != pid]:
+            if (name, mine) in self.pending:
+                effects += self._withdraw_pending(name, mine, pid)
+                continue
             first, second = sorted((mine, pid))
             how = claims[first]
             if how not in BUILT_IN:
@@ -449,19 +420,21 @@ class Names:
                     effects.append(Resolve(name, first, second, how))
             elif how == NOTIFY_ALL:
                 told = Notify(mine, ("global_name_conflict", name, pid))
-                effects += self._lost(name, mine, pid, told)
+                effects += self._lost(name, mine, told)
             elif mine == second:
-                effects += self._lost(name, mine, first, _fate(how, name, mine, first))
+                effects += self._lost(name, mine, _fate(how, name, mine, first))
         return effects
 
-    def _lost(self, name: Any, mine: Pid, winner: Pid, fate: Effect) -> Effects:
-        """Withdraw our claim. While its registration is not answered the answer is no, and all."""
-        effects = self._withdraw(name, mine, "name_conflict")
-        asked = self.requests.get(self.pending.get((name, mine)))
-        if asked is None:
-            return [*effects, fate]
-        asked.others += (winner,)
-        return effects
+    def _lost(self, name: Any, mine: Pid, fate: Effect) -> Effects:
+        """Withdraw our claim, whose process had the name."""
+        return [*self._withdraw(name, mine, "name_conflict"), fate]
+
+    def _withdraw_pending(self, name: Any, mine: Pid, winner: Pid) -> Effects:
+        """Withdraw our claim, whose process has not got the name: the answer is no, and all."""
+        asked = self.requests.get(self.pending[name, mine])
+        if asked is not None:
+            asked.others += (winner,)
+        return self._withdraw(name, mine, "name_conflict")
 
     def resolved(self, name: Any, first: Pid, second: Pid, winner: Pid | None) -> Effects:
         """A resolver function has decided, here; None frees the name.

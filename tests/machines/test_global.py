@@ -73,7 +73,9 @@ class Network:
                         dead.append(pid)
                 case g.Unwatch(pid):
                     self.watched.discard(pid)
-                case g.ExitPid(pid, _):
+                case g.ExitPid(pid, (_, _, winner)):
+                    assert winner < pid, "who sorts first stays"
+                    assert self.answers.get(winner.number), f"for {winner}, which has no name"
                     ended.append(pid)
                 case g.Freed(name, _, watchers):
                     for pid, _ in watchers:
@@ -328,7 +330,8 @@ def test_a_claim_that_loses_before_its_registration_is_answered_is_refused() -> 
     lost = machine.message("b", ("sync", (("x", first, g.DEFAULT),)))
     assert [effect for effect in lost if isinstance(effect, g.ExitPid | g.Notify)] == []
     assert machine.holder("x") == first
-    answered = machine.message("c", ("said", 1, True, ()))
+    assert machine.message("c", ("said", 1, True, ())) == [], "b was asked as well"
+    answered = machine.message("b", ("said", 1, False, ()))
     assert g.Answer(1, False, (first,)) in answered
     assert machine.pending == {}
     assert machine.message("b", ("gone", "x", first, "normal"))[-1:] == [g.Unwatch(second)]

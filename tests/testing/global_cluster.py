@@ -1,14 +1,17 @@
 """Named servers under supervisors on simulated nodes, and what must be true of their names.
 
 At rest: every name has one holder in each component, all of its nodes know it, and no other
-process of the component did run ``init`` and lives. Never: a name that nobody has.
+process of the component did run ``init`` and lives. Never: a name that nobody has. Always: who is
+demoted gave way to a holder that sorts first, so of the holders that meet one stays.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
 from otpy import GenServer, Global, Ok, Pid, gen_server, self_pid, supervisor
 from otpy.runtime._current import current
+from otpy.runtime.record import Process
 from otpy.terms.signals import ExitSignal
 from otpy.testing import ClusterSimulation
 
@@ -17,7 +20,7 @@ KEYS = ("x", "y")
 QUIET = 3.0  # virtual seconds without a fault, a session that begins or one that ends
 
 
-class Runs(list[tuple[str, Pid]]):
+class Runs(dict[Pid, tuple[str, Process]]):
     """What one life of a node keeps: who ran ``init`` there, and for which name."""
 
 
@@ -29,7 +32,7 @@ class Holder(GenServer[str]):
         return gen_server.start_link(cls, key, name=Global(key))
 
     def init(self, arg: str) -> Ok[str]:
-        current().node.own(Runs).append((arg, self_pid()))
+        current().node.own(Runs)[self_pid()] = (arg, current())
         return Ok(arg)
 
 
@@ -67,7 +70,7 @@ class Watched:
 
     def wrong(self) -> list[str]:
         """What is not as it must be at rest."""
-        found: list[str] = []
+        found = [*self.demoted_for_nothing()]
         groups = self.components()
         for group in groups or ():
             for key in KEYS:
@@ -80,7 +83,24 @@ class Watched:
     def running(self, name: str, key: str) -> list[Pid]:
         """Who ran ``init`` for a name on a node, and lives."""
         node = self.sim.nodes[name]
-        return [pid for ran, pid in node.own(Runs) if ran == key and pid in node.procs]
+        return [pid for pid, (ran, _) in node.own(Runs).items() if ran == key and pid in node.procs]
+
+    def demoted_for_nothing(self) -> Iterator[str]:
+        """Who lost a conflict that it should have won, or to a process that has got no name."""
+        for node in self.sim.nodes.values():
+            for pid, (key, proc) in node.own(Runs).items():
+                match proc.reason if not proc.alive else None:
+                    case ("name_conflict", _, Pid() as winner) if winner > pid:
+                        yield f"{pid} was demoted for {winner}, which does not sort first"
+                    case ("name_conflict", _, Pid() as winner) if self.stands_by(winner):
+                        yield f"{pid} was demoted for {winner}, which did not get {key}"
+                    case _:
+                        pass
+
+    def stands_by(self, pid: Pid) -> bool:
+        """Whether a process lives and never ran ``init``."""
+        node = self.sim.nodes.get(pid.node)
+        return node is not None and pid in node.procs and pid not in node.own(Runs)
 
     def end_one(self) -> None:
         """End a holder."""

@@ -88,13 +88,13 @@ class BothYield(g.Names):
 
     def _conflict(self, name: Any, pid: Pid) -> g.Effects:
         mine = [own for own in self.table.get(name, {}) if own.node == self.node and own != pid]
-        lost = [self._lost(name, own, pid, g.ExitPid(own, "name_conflict")) for own in mine]
+        lost = [self._lost(name, own, g.ExitPid(own, ("name_conflict", name, pid))) for own in mine]
         return [effect for effects in lost for effect in effects]
 
 
 class LosersLiveOn(g.Names):
-    def _lost(self, name: Any, mine: Pid, winner: Pid, fate: g.Effect) -> g.Effects:
-        return [e for e in super()._lost(name, mine, winner, fate) if not isinstance(e, g.ExitPid)]
+    def _lost(self, name: Any, mine: Pid, fate: g.Effect) -> g.Effects:
+        return [e for e in super()._lost(name, mine, fate) if not isinstance(e, g.ExitPid)]
 
 
 class TellsNoWatcher(g.Names):
@@ -106,6 +106,16 @@ class TellsNewNodesNothing(g.Names):
     def node_up(self, peer: str) -> g.Effects:
         self.peers[peer] = None
         return []
+
+
+class AsksNobodyWhoComesUp(g.Names):
+    """A node that comes up is told of claims that may still be refused, as if they were not."""
+
+    def node_up(self, peer: str) -> g.Effects:
+        pending, self.pending = self.pending, {}
+        effects = super().node_up(peer)
+        self.pending = pending
+        return effects
 
 
 class WaitsForTheDead(g.Names):
@@ -144,6 +154,7 @@ MISTAKES = [
     LosersLiveOn,
     TellsNoWatcher,
     TellsNewNodesNothing,
+    AsksNobodyWhoComesUp,
     WaitsForTheDead,
     KeepsGrants,
     WatchesNobody,
