@@ -48,7 +48,8 @@ class Network:
         self.heap: list[tuple[float, int, Job, Way | None, MemoryTransport | None]] = []
         self.held: list[tuple[float, int, Job, Way | None, MemoryTransport | None]] = []
         self.sequence = 0
-        self.changed = threading.Condition()
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.listening: dict[str, MemoryTransport] = {}
         self.entries: dict[str, Entry] = {}
         self.cuts: dict[Cut, None] = {}
@@ -161,18 +162,18 @@ class Network:
         owner: "MemoryTransport | None" = None,
     ) -> float:
         """Run a job in a while; when that is. ``way``: the one it takes; ``owner``: who does it."""
-        with self.changed:
+        with self.lock:
             self.sequence += 1
             when = self.clock.now() + seconds
             heapq.heappush(self.heap, (when, self.sequence, job, way, owner))
-            if self.heap[0][2] is job:
+            if self.heap[0][2] is job and not self.simulated:
                 self.changed.notify()
         return when
 
     def fire(self, now: float) -> None:
         """Run what is due."""
         while True:
-            with self.changed:
+            with self.lock:
                 if not self.heap or self.heap[0][0] > now:
                     return
                 entry = heapq.heappop(self.heap)

@@ -52,10 +52,22 @@ class Fence:
         self.clock = sched.clock
         self.random = Random(f"fence {seed}")
         self.refused: list[NotSimulated] = []
+        self.blocks = 0  # of ``up``, one in another
 
     @contextmanager
     def up(self) -> Generator[None, None, None]:
         """Replace the names while the block runs; blocks may be nested."""
+        if not self.blocks:
+            self._raise()
+        self.blocks += 1
+        try:
+            yield
+        finally:
+            self.blocks -= 1
+            if not self.blocks:
+                self._lower()
+
+    def _raise(self) -> None:
         from otpy.runtime import fence_names
 
         with _LOCK:
@@ -63,13 +75,14 @@ class Fence:
             _UP.append(self)
             if len(_UP) == 1:
                 fence_names.replace()
-        try:
-            yield
-        finally:
-            with _LOCK:
-                _UP.remove(self)
-                if not _UP:
-                    fence_names.restore()
+
+    def _lower(self) -> None:
+        from otpy.runtime import fence_names
+
+        with _LOCK:
+            _UP.remove(self)
+            if not _UP:
+                fence_names.restore()
 
 
 _LOCK = threading.Lock()

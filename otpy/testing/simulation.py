@@ -136,9 +136,12 @@ class ClusterSimulation(Simulation):
 
     def let_pass(self, seconds: float) -> None:
         """Let so many virtual seconds pass."""
-        until = self.sched.clock.time + seconds
+        clock = self.sched.clock
+        until = clock.time + seconds
         self.network.at(seconds, lambda: None)  # something happens then, whatever else does
-        self.wait(lambda: self.sched.clock.time >= until, seconds + 1.0)
+        # Nobody looks meanwhile, so these are not the steps of ``wait``.
+        self.sched.drive(lambda: clock.time >= until or bool(self._raised), seconds + 1.0)
+        self.check()
 
     def whereis(self, node: str, name: object) -> Pid | None:
         """Whom a node takes for the holder of ``Global(name)``; None while it is down."""
