@@ -230,7 +230,7 @@ def _stop(child: Child) -> None:
         return
     ref = process.monitor(pid)
     process.exit(pid, KILL if patience == 0.0 else SHUTDOWN)
-    expected = {KILLED if patience == 0.0 else SHUTDOWN}
+    expected = KILLED if patience == 0.0 else SHUTDOWN
     try:
         down = _down(ref, None if patience == 0.0 else patience)
     except ReceiveTimeout:
@@ -243,7 +243,7 @@ def _stop(child: Child) -> None:
     except ReceiveTimeout:
         reason = down.reason
     orderly = child.restart != "permanent" and (reason == NORMAL or is_shutdown(reason))
-    if reason not in expected and not orderly:
+    if reason != expected and not orderly:
         report(child, "shutdown_error", reason, "shut down abnormally")
 
 

@@ -80,6 +80,7 @@ def mortal(run: Runner, reason: Any) -> Any:
         ("transient", "normal", False),
         ("transient", ("shutdown", 1), False),
         ("temporary", "odd", True),
+        ("permanent", ("noproc", ["no", "hash"]), True),
     ],
 )
 def test_sup_43_another_reason_than_shutdown_is_logged(
