@@ -14,8 +14,9 @@ from otpy.runtime._current import current
 from otpy.runtime.record import Process
 from otpy.terms.signals import ExitSignal
 from otpy.testing import ClusterSimulation
+from otpy.testing.faults import Break, Crash, Pause
+from tests.testing.searches import NAMES, Search
 
-NAMES = ("a@sim", "b@sim", "c@sim")
 KEYS = ("x", "y")
 QUIET = 3.0  # virtual seconds without a fault, a session that begins or one that ends
 
@@ -124,3 +125,7 @@ def holds(sim: ClusterSimulation) -> None:
     sim.heal()
     sim.wait(lambda: sim.meshed() and watched.at_rest())
     assert not watched.wrong(), f"in the end: {watched.wrong()}"
+
+
+SEARCH = Search(holds, start, faults=4, window=(1.0, 30.0))
+RESTLESS = Search(holds, start, faults=8, window=(1.0, 60.0), kinds=(Break, Crash, Pause))

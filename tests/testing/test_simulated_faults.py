@@ -1,6 +1,5 @@
 """What can happen to a simulated cluster: breaks, one-way cuts, pauses, crashes with their disk."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -280,15 +279,8 @@ def test_one_node_alone_is_never_cut_off() -> None:
 # The same seed, the same log.
 
 
-@pytest.fixture
-def quiet() -> Any:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
 @pytest.mark.parametrize("seed", [2, 4, 8])
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("quiet_log")
 def test_a_cluster_under_faults_has_the_same_log_in_two_interpreters(seed: int) -> None:
     def log(hash_seed: str) -> str:
         command = [sys.executable, "-m", "tests.testing.cluster_program", str(seed)]
@@ -304,7 +296,7 @@ def test_a_cluster_under_faults_has_the_same_log_in_two_interpreters(seed: int) 
     assert first == "\n".join(program.play(seed)) + "\n"
 
 
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("quiet_log")
 def test_seeds_of_a_cluster_differ() -> None:
     assert program.play(2) != program.play(3)
 

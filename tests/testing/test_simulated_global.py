@@ -4,9 +4,6 @@ Every sentence of ``global_cluster.py`` is looked at whenever the cluster is qui
 put into the machine of names, and the search must find each of them.
 """
 
-import logging
-from collections.abc import Iterator
-from random import Random
 from typing import Any
 
 import pytest
@@ -15,27 +12,12 @@ from otpy import Pid
 from otpy.cluster import global_ as driver
 from otpy.machines import global_ as g
 from otpy.machines.global_messages import Wanted
-from otpy.testing import ClusterSimulation, simulate
-from otpy.testing.faults import Break, Crash, OneWay, Pause, draw_schedule
-from tests.testing.global_cluster import NAMES, holds, start
+from otpy.testing import simulate
+from otpy.testing.faults import OneWay
+from tests.testing.global_cluster import SEARCH, holds, start
+from tests.testing.searches import NAMES, breaks_within
 
-WINDOW = (1.0, 30.0)  # seconds in which faults begin
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Crash reports of thousands of killed servers tell nothing."""
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-def test_a_name_has_one_holder_in_each_component_and_is_never_lost() -> None:
-    simulate(holds, seeds=150, nodes=NAMES, faults=4, window=WINDOW, start=start)
-
-
-def test_so_it_is_where_nodes_come_and_go_all_the_time() -> None:
-    simulate(holds, seeds=40, nodes=NAMES, faults=8, kinds=[Break, Crash, Pause], start=start)
+pytestmark = pytest.mark.usefixtures("quiet_log")
 
 
 def test_a_standby_that_is_refused_again_and_again_pauses(
@@ -161,25 +143,13 @@ MISTAKES = [
 ]
 
 
-def breaks_within(seeds: int, machine: type[g.Names], monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether a seed of so many finds a promise broken."""
-    monkeypatch.setattr(driver, "Names", machine)
-    for seed in range(seeds):
-        sim = ClusterSimulation(seed, NAMES, start=start)
-        sim.schedule(draw_schedule(Random(seed), NAMES, 4, WINDOW))
-        try:
-            holds(sim)
-        except (AssertionError, TimeoutError):
-            return True
-    return False
-
-
 @pytest.mark.parametrize("broken", MISTAKES)
 def test_a_mistake_in_the_machine_is_found_through_its_users(
     broken: type[g.Names], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert breaks_within(60, broken, monkeypatch)
+    monkeypatch.setattr(driver, "Names", broken)
+    assert breaks_within(100, SEARCH)
 
 
-def test_the_machine_itself_is_not_taken_for_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not breaks_within(30, g.Names, monkeypatch)
+def test_the_machine_itself_is_not_taken_for_a_mistake() -> None:
+    assert not breaks_within(100, SEARCH)
