@@ -24,6 +24,8 @@ from otpy.terms.pid import Creation
 from otpy.terms.signals import Signal
 
 LOG = logging.getLogger("otpy.mesh")
+# Parts of net_ticktime: a tick every 4th; ended after 12 to 14 16ths of silence, so within it.
+TICK, LOOK, SILENCE = 1 / 4, 1 / 16, 3 / 4
 PIECE = ord("F")
 PATIENCE = 5.0  # seconds that messages wait for a connection
 
@@ -212,6 +214,7 @@ class Mesh:
             self.wire.stop()
             raise
         self.wire.soon(self._ticks)
+        self.wire.soon(self._look)
         self.wire.soon(self.membership.start)
         self.wire.start(self.node.name)
 
@@ -255,13 +258,17 @@ class Mesh:
         return may and not self._shut(name) and not self.stopped
 
     def _ticks(self) -> None:
-        self.wire.later(self.tick / 4, self._ticks)
-        now = self.node.clock.now()
-        for peer in list(self.connected.values()):
+        self.wire.later(self.tick * TICK, self._ticks)
+        for peer in self.connected.values():
             if peer.link is not None:
                 peer.link.control(b"T")
+
+    def _look(self) -> None:
+        self.wire.later(self.tick * LOOK, self._look)
+        now = self.node.clock.now()
+        for peer in list(self.connected.values()):
             if peer.session is not None:
-                self._do(peer, peer.session.silent(now, self.tick))
+                self._do(peer, peer.session.silent(now, self.tick * SILENCE))
 
     def _try(self, peer: Peer) -> None:
         if peer.link is not None or peer.trying or self._shut(peer.name):

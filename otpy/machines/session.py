@@ -58,6 +58,7 @@ class Session:
     in_id: bytes | None = None
     peer: Creation | None = None
     heard: float = 0.0
+    doubted: bool = False  # the last look found it silent
     ended: bool = False
     kept: list[Frame] = field(default_factory=list[Frame])
 
@@ -111,10 +112,13 @@ class Session:
             self.heard = now
 
     def silent(self, now: float, limit: float) -> list[Effect]:
-        """End it when nothing was heard for ``limit`` seconds."""
-        if self.up and now - self.heard > limit:
-            return self.end("net_tick_timeout")
-        return []
+        """End it when two looks in a row find that nothing was heard for ``limit`` seconds.
+
+        A program that was stopped looks before it reads what came in meanwhile; the second look
+        is after that.
+        """
+        doubted, self.doubted = self.doubted, self.up and now - self.heard > limit
+        return self.end("net_tick_timeout") if doubted and self.doubted else []
 
     def end(self, reason: Any) -> list[Effect]:
         """BYE, or our connection closed."""

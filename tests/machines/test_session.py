@@ -66,12 +66,21 @@ def test_data_of_an_unknown_session_is_not_of_it() -> None:
     assert up().data(b"unknown", b"1", 0.0) is None
 
 
-def test_silence_ends_it_and_a_tick_does_not() -> None:
+def test_silence_at_two_looks_ends_it_and_a_tick_does_not() -> None:
     session = up()
     session.tick(b"theirs", 9.0)
     assert session.silent(18.9, 10.0) == []
     session.tick(b"unknown", 18.9)
-    assert session.silent(19.1, 10.0) == [Down(PEER, "net_tick_timeout", True)]
+    assert session.silent(19.1, 10.0) == []
+    assert session.silent(19.2, 10.0) == [Down(PEER, "net_tick_timeout", True)]
+
+
+def test_what_came_in_while_the_program_was_stopped_counts_although_it_is_read_late() -> None:
+    session = up()
+    assert session.silent(60.0, 10.0) == []
+    session.tick(b"theirs", 60.0)
+    assert session.silent(61.0, 10.0) == []
+    assert session.silent(75.0, 10.0) == []  # one look long after the other is one again
 
 
 def test_it_ends_once() -> None:
@@ -86,7 +95,7 @@ def test_nothing_comes_out_after_its_end() -> None:
     assert session.hello(b"theirs", PEER, 1.0) == []
     assert session.ack(b"mine", PEER, 1.0) == []
     assert session.data(b"theirs", b"late", 1.0) is None
-    assert session.silent(99.0, 1.0) == []
+    assert session.silent(99.0, 1.0) == session.silent(99.1, 1.0) == []
 
 
 STEPS = st.lists(
