@@ -20,6 +20,7 @@ _ERRORS = (
     "CallExit",
     "CallTimeout",
     "ChildError",
+    "ClusterNotReady",
     "Ignored",
     "NameTaken",
     "NoProcess",
@@ -90,6 +91,7 @@ _HOMES: dict[str, str] = {
     "start_mesh": "otpy.distribution.start",
     **dict.fromkeys(("Dns", "Gossip", "LocalDirectory", "Static"), "otpy.distribution.discovery"),
     "start_node": "otpy.cluster.start",
+    **dict.fromkeys(("ClusterReady", "cluster_ready"), "otpy.cluster.ready"),
     **dict.fromkeys(("seconds", "minutes", "hours"), "otpy.runtime.units"),
 }
 _MODULES: dict[str, str] = {
@@ -156,6 +158,8 @@ if TYPE_CHECKING:
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
     from otpy.cluster import pg as pg
+    from otpy.cluster.ready import ClusterReady as ClusterReady
+    from otpy.cluster.ready import cluster_ready as cluster_ready
     from otpy.cluster.start import start_node as start_node
     from otpy.distribution import discovery as discovery
     from otpy.distribution import erpc as erpc
@@ -186,6 +190,7 @@ if TYPE_CHECKING:
     from otpy.terms.errors import CallExit as CallExit
     from otpy.terms.errors import CallTimeout as CallTimeout
     from otpy.terms.errors import ChildError as ChildError
+    from otpy.terms.errors import ClusterNotReady as ClusterNotReady
     from otpy.terms.errors import Ignored as Ignored
     from otpy.terms.errors import NameTaken as NameTaken
     from otpy.terms.errors import NodeError as NodeError
@@ -263,6 +268,8 @@ __all__ = [
     "CallTimeout",
     "ChildError",
     "ChildSpec",
+    "ClusterNotReady",
+    "ClusterReady",
     "Crash",
     "Creation",
     "Dns",
@@ -330,6 +337,7 @@ __all__ = [
     "aio",
     "application",
     "asgi",
+    "cluster_ready",
     "discovery",
     "dynamic_supervisor",
     "erpc",

@@ -37,17 +37,18 @@ from otpy.testing import faults
 
 OTPY = """
 AddressInUse Agent AlreadyRegistered AlreadyStarted Application ApplicationError ApplicationSpec At
-BadArgument BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildError ChildSpec Crash
-Creation Dns Done Down DynamicSupervisor Exit Exited From GenServer GenStatem Global Gossip
-GroupJoin GroupLeave IGNORE Ignored InitResult KILL KILLED LocalDirectory NOCONNECTION NOPROC
-NORMAL NameFree NameTaken Next NoProcess NoReply Node NodeDown NodeError NodeForked NodeNameTaken
-NodeStopped NodeUp NotAName NotDistributed NotRegistered NotSendable NotSimulated Ok OtpyError
-PartitionSupervisor Pid ProcessExit QuorumError ReceiveTimeout Ref RemoteError RemoteTimeout Reply
-Request Response SHUTDOWN SpawnReply StartError Static Stop Supervisor Task TaskSupervisor Timeout
-TimerCancelled TimerFired TimerRead Via WeakCookie WouldBlockLoop __version__ actor_ref agent aio
-application asgi discovery dynamic_supervisor erpc gen_server gen_statem global_ hours make_ref
-minutes node partition_supervisor pg process pykka_child registry rpc seconds self_pid start_mesh
-start_node supervisor sys task task_supervisor timer
+BadArgument BadChildSpec BadFlags Busy CallExit CallResult CallTimeout ChildError ChildSpec
+ClusterNotReady ClusterReady Crash Creation Dns Done Down DynamicSupervisor Exit Exited From
+GenServer GenStatem Global Gossip GroupJoin GroupLeave IGNORE Ignored InitResult KILL KILLED
+LocalDirectory NOCONNECTION NOPROC NORMAL NameFree NameTaken Next NoProcess NoReply Node NodeDown
+NodeError NodeForked NodeNameTaken NodeStopped NodeUp NotAName NotDistributed NotRegistered
+NotSendable NotSimulated Ok OtpyError PartitionSupervisor Pid ProcessExit QuorumError ReceiveTimeout
+Ref RemoteError RemoteTimeout Reply Request Response SHUTDOWN SpawnReply StartError Static Stop
+Supervisor Task TaskSupervisor Timeout TimerCancelled TimerFired TimerRead Via WeakCookie
+WouldBlockLoop __version__ actor_ref agent aio application asgi cluster_ready discovery
+dynamic_supervisor erpc gen_server gen_statem global_ hours make_ref minutes node
+partition_supervisor pg process pykka_child registry rpc seconds self_pid start_mesh start_node
+supervisor sys task task_supervisor timer
 """
 MODULES = [
     (

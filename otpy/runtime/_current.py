@@ -130,7 +130,7 @@ def _instead_of(what: str) -> str:
         # A lock belongs to the process that took it, and ends with it.
         doing = "trans" if function in ("set_lock", "del_lock") else function
         return f"await aio.blocking(global_.{doing}, ...)"
-    if module in ("application", "pg"):
+    if module in ("application", "cluster_ready", "pg"):
         return f"await aio.blocking({what}, ...)"
     if what == "process.await_coroutine":
         return "await and the coroutine itself"

@@ -11,6 +11,7 @@ Exception
     ├── CallExit              a call ended without a reply; .reason says why
     │   └── CallTimeout       (also TimeoutError)
     ├── ReceiveTimeout        (also TimeoutError)
+    ├── ClusterNotReady       too few nodes are there; .nodes (also TimeoutError)
     ├── NoProcess             the process is not alive (also LookupError)
     ├── NotRegistered         nobody has that name (also LookupError)
     ├── NameTaken             the name, or the process, already has one (also ValueError)
@@ -112,6 +113,28 @@ class CallTimeout(CallExit, TimeoutError):
 
 class ReceiveTimeout(OtpyError, TimeoutError):
     """No matching message within the time-out."""
+
+
+class ClusterNotReady(OtpyError, TimeoutError):
+    """``cluster_ready`` has waited in vain.
+
+    ``nodes`` are those that are there, this one among them, of the ``min_nodes`` that were wanted
+    within ``timeout`` seconds; ``unsettled`` are connected, and their names are not known yet.
+    """
+
+    def __init__(
+        self, min_nodes: int, timeout: float, nodes: list[str], connected: list[str]
+    ) -> None:
+        self.min_nodes = min_nodes
+        self.timeout = timeout
+        self.nodes = nodes
+        self.unsettled = [node for node in connected if node not in nodes]
+        slow = f"; {', '.join(self.unsettled)}: connected, and no answer yet"
+        super().__init__(
+            f"{len(nodes)} of {min_nodes} nodes are there after {timeout:g} s: "
+            + ", ".join(nodes)
+            + (slow if self.unsettled else "")
+        )
 
 
 class NoProcess(OtpyError, LookupError):
