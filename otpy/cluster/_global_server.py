@@ -26,6 +26,7 @@ from otpy.machines.global_ import (
 )
 from otpy.machines.global_locks import GiveBack, Locks, TableEvent, Take
 from otpy.machines.global_messages import wanted_of
+from otpy.machines.often import Often
 from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
@@ -48,6 +49,7 @@ class Service(Protocol):
     """What the server needs of the name service it belongs to."""
 
     names: Names
+    often: Often | None
 
 
 def server_of(node: Node) -> Pid:
@@ -141,6 +143,7 @@ class State:
     def __init__(self, service: Service) -> None:
         self.node = current().node
         self.names = service.names
+        self.often = service.often
         self.locks = Locks()
         self.watched: dict[tuple[str, Any], Ref] = {}  # by machine, and pid or node
         self.refs: dict[Ref, tuple[str, Any]] = {}
@@ -155,7 +158,9 @@ class State:
             match effect:
                 case Send(node, message):
                     self.send(node, message)
-                case Answer(request, value, others):
+                case Answer(request, value, others, name):
+                    if value:
+                        self.registered(name)
                     gen_server.reply(request, (value, others))
                 case Watch(pid):
                     self.watch("names", pid, pid)
@@ -170,6 +175,27 @@ class State:
                     process.send(pid, message)
                 case Resolve(name, first, second, resolver):
                     self.resolve(name, first, second, resolver)
+
+    def registered(self, name: Any) -> None:
+        """A process of this node has registered a name; every node was told."""
+        told = self.often and self.often.happened(self.node.clock.now())
+        if not told:
+            return
+        self.node.events.emit(
+            "names_registered_often",
+            name=name,
+            count=told.count,
+            seconds=told.seconds,
+            rate=told.rate,
+        )
+        LOG.warning(
+            "%s: %d global names registered within %.1f s, the last one %r: each is told to every "
+            "node, and granted by one; otpy.registry on one node, or otpy.pg, does better",
+            self.node.name,
+            told.count,
+            told.seconds,
+            name,
+        )
 
     def lock(self, event: TableEvent) -> None:
         """Bring an event to the lock table."""

@@ -38,6 +38,7 @@ from otpy.machines.global_ import (
     Names,
 )
 from otpy.machines.global_messages import Wanted
+from otpy.machines.often import Often
 from otpy.runtime import nodes, peers, process
 from otpy.runtime._current import check_may_wait, current, current_or_none
 from otpy.runtime._default import check_node
@@ -45,10 +46,12 @@ from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegistered, NotSendable
 from otpy.terms.names import At, Global, Quorum, quorum_of
 from otpy.terms.pid import Pid, Ref
+from otpy.terms.values import is_whole
 
 random_exit_name = RANDOM_EXIT
 random_notify_name = RANDOM_NOTIFY
 notify_all_name = NOTIFY_ALL
+NAMES_PER_MINUTE = 600
 Resolver = str | Callable[[Any, Pid, Pid], Pid | None]
 
 
@@ -63,8 +66,10 @@ class GlobalNames:
         many_names: bool = False,
         lease_time: float = LEASE_TIME,
         state_dir: Path | None = None,
+        often: Often | None = None,
     ) -> None:
         self.node = node
+        self.often = often
         self.leases = Leases(node, self, lease_time, state_dir)
         self.names = Names(node.name, many_names=many_names)
         self.pid: Pid | None = None
@@ -162,30 +167,48 @@ def start(
     *,
     lease_time: float = LEASE_TIME,
     state_dir: str | Path | None = None,
+    names_per_minute: int | None = NAMES_PER_MINUTE,
 ) -> None:
     """Start the global name server of a node; twice is once.
 
     ``multi_name_action="allow"`` lets one process have several names, as OTP's
     ``global_multi_name_action`` does. ``lease_time`` is the length in seconds of the leases of
     names with a quorum, the same on all nodes; ``state_dir`` is where this node keeps what it has
-    granted, a directory of its own. Raises ``BadArgument``, and ``NodeError`` or ``OSError`` for a
-    ``state_dir`` that it cannot use.
+    granted, a directory of its own.
+
+    When this node registers more than ``names_per_minute`` names within 60 seconds, leases not
+    counted, it warns, once in a minute: on the logger ``otpy.global`` and by the telemetry event
+    ``names_registered_often``, with the last ``name``, ``count``, ``seconds`` and ``rate`` (in a
+    second). None: it never does.
+
+    Raises ``BadArgument``, and ``NodeError`` or ``OSError`` for a ``state_dir`` that it cannot use.
     """
     check_node("global_.start", node)
     check_lease_time(lease_time)
+    often = _often(names_per_minute)
     if multi_name_action not in ("deny", "allow"):
         raise BadArgument(f"multi_name_action={multi_name_action!r}; expected 'deny' or 'allow'")
     if "global" in node.name_services:
         return
     check_may_wait("global_.start")
     directory = None if state_dir is None else Path(state_dir)
-    service = GlobalNames(node, multi_name_action == "allow", float(lease_time), directory)
+    service = GlobalNames(node, multi_name_action == "allow", float(lease_time), directory, often)
     here = current_or_none()
     with nullcontext() if here is not None and here.node is node else node.attached():
         service.leases.start()
         service.pid = gen_server.start(Server, service, name=SERVER)
     node.masks["global"] = service.deaths.mask
     node.name_services["global"] = service
+
+
+def _often(names_per_minute: Any) -> Often | None:
+    if names_per_minute is None:
+        return None
+    if not is_whole(names_per_minute, 0):
+        raise BadArgument(
+            f"names_per_minute={names_per_minute!r}; expected an int of at least 0, or None"
+        )
+    return Often(names_per_minute, 60.0)
 
 
 def _service() -> GlobalNames:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from otpy.cluster import global_
 from otpy.cluster._meeting import meet
+from otpy.cluster.global_ import NAMES_PER_MINUTE
 from otpy.cluster.lease import LEASE_TIME
 from otpy.distribution.discovery import Opens, Strategy
 from otpy.distribution.memory import Network
@@ -25,6 +26,7 @@ def start_node(
     sync_nodes_timeout: float = 2.0,
     lease_time: float = LEASE_TIME,
     state_dir: str | Path | None = None,
+    names_per_minute: int | None = NAMES_PER_MINUTE,
     network: Network | None = None,
     refused: Iterable[str] = (),
     hidden: bool = False,
@@ -54,7 +56,8 @@ def start_node(
     half of ``net_ticktime``, those that see both part with the one that started later, until the
     two do. On all nodes alike.
 
-    ``lease_time`` and ``state_dir`` are for names with a quorum, see ``global_.start``.
+    ``lease_time`` and ``state_dir`` are for names with a quorum, and above ``names_per_minute``
+    there is a warning, see ``global_.start``.
 
     Raises ``NodeError`` for a bad name, ``BadArgument``, and what ``start_mesh`` raises:
     ``AddressInUse``, ``NodeNameTaken``, ``WeakCookie``.
@@ -75,7 +78,9 @@ def start_node(
             hidden=hidden,
             prevent_overlapping_partitions=prevent_overlapping_partitions,
         )
-        global_.start(node, lease_time=lease_time, state_dir=state_dir)
+        global_.start(
+            node, lease_time=lease_time, state_dir=state_dir, names_per_minute=names_per_minute
+        )
         if network is None and sync_nodes_timeout > 0 and not hidden:
             meet(node, mesh, sync_nodes_timeout)
     except BaseException:

@@ -344,7 +344,7 @@ class Names:
         asked = self.requests.pop(request, None)
         if asked is None:
             return []
-        answer: Effects = [Answer(request, ok, others)]
+        answer: Effects = [Answer(request, ok, others, asked.wanted.name)]
         if ok or asked.watch is None:
             return answer
         return answer + self.monitor(asked.wanted.name, *asked.watch, others)

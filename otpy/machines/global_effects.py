@@ -1,6 +1,6 @@
 """What one node's part of the cluster's names wants done: the effects of ``global_.py``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from otpy.machines.watching import Unwatch, Watch
@@ -25,6 +25,7 @@ class Answer:
     request: Any
     value: bool
     others: Pids = ()
+    name: Any = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
