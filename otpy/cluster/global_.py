@@ -14,7 +14,7 @@ from otpy.behaviours import gen_server
 from otpy.cluster._deaths import Deaths
 from otpy.cluster._global_server import SERVER, Server, server_of
 from otpy.cluster._lease_contests import SERVER as LEASE_SERVER
-from otpy.cluster.global_locks import LockId, all_nodes, del_lock, set_lock, trans
+from otpy.cluster.global_locks import LockId, del_lock, set_lock, trans
 from otpy.cluster.lease import (
     LEASE_TIME,
     NO_TOKEN,
@@ -43,7 +43,7 @@ from otpy.runtime import nodes, peers, process
 from otpy.runtime._current import check_may_wait, current, current_or_none
 from otpy.runtime._default import check_node
 from otpy.runtime.node import Node
-from otpy.terms.errors import BadArgument, CallExit, NotDistributed, NotRegistered, NotSendable
+from otpy.terms.errors import BadArgument, NotDistributed, NotRegistered, NotSendable
 from otpy.terms.names import At, Global, Quorum, quorum_of
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.values import is_whole
@@ -313,16 +313,26 @@ def monitor_name(name: Any) -> Ref:
 
 
 def sync() -> None:
-    """Return when this node and every connected one know each other's names: ``global:sync/0``."""
+    """Return when this node and every connected one know each other's names: ``global:sync/0``.
+
+    A node that does not answer is waited for until its session ends, within ``net_ticktime``.
+    """
     check_may_wait("global_.sync")
     here = _service().node.name
     # First ours, so that it has told the others; then theirs; then ours, which by now has
     # before it what they had told it.
-    for node in [*all_nodes(), here]:
-        try:
-            gen_server.call(At(SERVER, node), ("sync",), None)
-        except CallExit:
-            continue  # a node that went away has nothing to tell
+    _ask([here])
+    _ask(peers.visible(current().node))
+    _ask([here])
+
+
+def _ask(nodes: list[str]) -> None:
+    """Wait for the name servers of these nodes, all at once: one that is silent costs no more."""
+    asked = gen_server.reqids_new()
+    for node in nodes:
+        gen_server.send_request(At(SERVER, node), ("sync",), node, asked)
+    while gen_server.receive_response(asked) != "no_request":
+        pass  # also a node that went away has answered: it has nothing to tell
 
 
 def disconnect() -> list[str]:

@@ -337,6 +337,36 @@ def test_a_claim_that_loses_before_its_registration_is_answered_is_refused() -> 
     assert machine.message("b", ("gone", "x", first, "normal"))[-1:] == [g.Unwatch(second)]
 
 
+def test_a_claim_that_may_be_refused_is_put_before_a_new_node_and_does_not_win() -> None:
+    first, second = Pid(0, "a", 0, 1), Pid(1, "b", 0, 1)
+    a, b = g.Names("a"), g.Names("b")
+    a.node_up("c")
+    a.register(1, Wanted("x", first, g.DEFAULT))
+    b.register(1, Wanted("x", second, g.DEFAULT))
+    for message in [e.message for e in a.node_up("b") if isinstance(e, g.Send)]:
+        said = b.message("a", message)
+    assert said == [g.Send("a", ("said", 1, False, (second,)))]
+    assert b.holder("x") == second
+    a.message("b", ("said", 1, False, (second,)))
+    answered = a.message("c", ("said", 1, True, ()))
+    assert g.Answer(1, False, (second,)) in answered
+    assert a.holder("x") is None
+
+
+def test_a_new_nodes_holder_wins_over_a_claim_that_may_be_refused() -> None:
+    """Also where that claim sorts first: nobody has heard a yes to it."""
+    first, second = Pid(0, "a", 0, 1), Pid(1, "b", 0, 1)
+    machine = g.Names("a")
+    machine.node_up("c")
+    machine.register(1, Wanted("x", first, "m:f"))
+    machine.node_up("b")
+    decided = machine.message("b", ("sync", (("x", second, g.DEFAULT),)))
+    assert [e for e in decided if isinstance(e, g.Resolve | g.ExitPid | g.Notify)] == []
+    assert machine.holder("x") == second
+    machine.message("c", ("said", 1, True, ()))
+    assert g.Answer(1, False, (second,)) in machine.message("b", ("said", 1, True, ()))
+
+
 def test_a_claim_that_loses_after_its_registration_ends_its_process() -> None:
     first, second = Pid(0, "b", 0, 1), Pid(1, "a", 0, 1)
     machine = g.Names("a")
