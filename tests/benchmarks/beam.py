@@ -78,19 +78,35 @@ def _epmd() -> Generator[dict[str, str], None, None]:
 
 
 @contextmanager
-def pair() -> Generator[tuple[Talker, str], None, None]:
-    """Two nodes: one to ask, and the name of the other, which serves."""
+def nodes(count: int, *flags: str) -> Generator[dict[str, Talker], None, None]:
+    """So many nodes by name, each alone yet; ``flags`` are for ``erl``."""
     cookie = secrets.token_hex(16)
-    names = [f"bench_{short}@127.0.0.1" for short in ("here", "there")]
+    names = [f"bench_{number}@127.0.0.1" for number in range(count)]
     with _epmd() as env:
-        nodes: list[Talker] = []
+        made: dict[str, Talker] = {}
         try:
             for name in names:
-                options = ["--name", name, "--cookie", cookie, "--erl", LOOPBACK]
-                nodes.append(Talker([shutil.which("elixir") or "", *options, SCRIPT], env))
-            nodes[1].ask("serve")
-            nodes[0].ask("ready")
-            yield nodes[0], names[1]
+                options = [
+                    "--name",
+                    name,
+                    "--cookie",
+                    cookie,
+                    "--erl",
+                    " ".join([LOOPBACK, *flags]),
+                ]
+                made[name] = Talker([shutil.which("elixir") or "", *options, SCRIPT], env)
+            for node in made.values():
+                node.ask("ready")
+            yield made
         finally:
-            for node in nodes:
+            for node in made.values():
                 node.close()
+
+
+@contextmanager
+def pair() -> Generator[tuple[Talker, str], None, None]:
+    """Two nodes: one to ask, and the name of the other, which serves."""
+    with nodes(2) as made:
+        (_, here), (name, there) = made.items()
+        there.ask("serve")
+        yield here, name
