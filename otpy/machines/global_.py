@@ -129,7 +129,9 @@ class Names:
     def _ask_boss(self, request: Any) -> Effects:
         asked = self.requests[request]
         asked.asked = self.boss
-        return self._send(asked.asked, ("ask", request, tuple(asked.wanted)))
+        if asked.asked == self.node:
+            return self._ask(self.node, request, asked.wanted)
+        return [Send(asked.asked, ("ask", request, tuple(asked.wanted)))]
 
     def unregister(self, name: Any) -> Effects:
         """Free a name everywhere."""
@@ -453,7 +455,7 @@ class Names:
 
     def _send(self, node: str, message: tuple[Any, ...]) -> Effects:
         if node == self.node:
-            return self.message(node, message)
+            return self._message(node, message)  # nobody else's words, so there is nothing to check
         return [Send(node, message)]
 
 

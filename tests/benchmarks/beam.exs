@@ -76,6 +76,66 @@ defmodule Groups do
   end
 end
 
+defmodule Names do
+  def join(count, first) do
+    Node.connect(String.to_atom(first))
+    met(count - 1)
+    :global.sync()
+    true
+  end
+
+  def met(others), do: if(length(Node.list()) < others, do: met(others, Process.sleep(1)), else: :ok)
+  def met(others, :ok), do: met(others)
+
+  # When it began and when it ended, by the clock that Python's time.monotonic reads.
+  def register(n) do
+    pids = Groups.idle(n)
+    names = Enum.map(1..n, fn i -> {node(), System.unique_integer(), i} end)
+    all = Enum.zip(names, pids)
+    began = :os.perf_counter(1_000_000)
+    Enum.each(all, fn {name, pid} -> :yes = :global.register_name(name, pid) end)
+    ended = :os.perf_counter(1_000_000)
+    Enum.each(all, fn {name, pid} -> :global.unregister_name(name); Process.exit(pid, :kill) end)
+    "[#{began / 1.0e6}, #{ended / 1.0e6}]"
+  end
+
+  # Leave these nodes, and return when they have noticed.
+  def split(others) do
+    Enum.each(others, &Node.disconnect/1)
+    left(others)
+  end
+
+  def left(others), do: if(Enum.any?(others, &(&1 in Node.list())), do: left(others), else: true)
+
+  # A process here has the name, as far as this node sees.
+  def hold() do
+    case :global.whereis_name(:held) do
+      :undefined ->
+        pid = spawn(fn -> Process.sleep(:infinity) end)
+        :global.register_name(:held, pid)
+        hold()
+
+      pid ->
+        if node(pid) in [node() | Node.list()], do: true, else: hold()
+    end
+  end
+
+  # Seconds until all of them give one holder.
+  def heal(others) do
+    Bench.timed(1, fn ->
+      Enum.each(others, fn other -> true = Node.connect(other) end)
+      agree([node() | others])
+    end)
+  end
+
+  def agree(nodes) do
+    case Enum.uniq(Enum.map(nodes, &:erpc.call(&1, :global, :whereis_name, [:held]))) do
+      [pid] when is_pid(pid) -> true
+      _ -> agree(nodes)
+    end
+  end
+end
+
 defmodule Phoenix do
   use GenServer
 
@@ -312,6 +372,12 @@ defmodule Bench do
   def command(["pg_join", n, node]), do: Groups.joins(Groups.meet(node, String.to_integer(n)))
   def command(["pg_members", n, node]), do: Groups.reads(Groups.meet(node, String.to_integer(n)))
   def command(["pg_many", n, node]), do: Groups.many(Groups.meet(node, String.to_integer(n)))
+
+  def command(["join", count, first]), do: Names.join(String.to_integer(count), first)
+  def command(["hold"]), do: Names.hold()
+  def command(["split" | others]), do: Names.split(Enum.map(others, &String.to_atom/1))
+  def command(["heal" | others]), do: Names.heal(Enum.map(others, &String.to_atom/1))
+  def command(["global_register", n]), do: Names.register(String.to_integer(n))
 
   def command([row | numbers]) do
     case {row, Enum.map(numbers, &String.to_integer/1)} do

@@ -6,12 +6,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.plan import Plan
-from tests.benchmarks.worker import Talker
+from tests.benchmarks.worker import Talker, at_once
 
 SCRIPT = str(Path(__file__).with_name("beam.exs"))
 LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
@@ -101,6 +102,13 @@ def nodes(count: int, *flags: str) -> Generator[dict[str, Talker], None, None]:
         finally:
             for node in made.values():
                 node.close()
+
+
+def meet(nodes: Mapping[str, Talker]) -> float:
+    """Have all connect to the first; seconds until each sees all others, and names are settled."""
+    first, began = next(iter(nodes)), time.monotonic()
+    at_once(partial(node.ask, f"join {len(nodes)} {first}") for node in nodes.values())
+    return time.monotonic() - began
 
 
 @contextmanager

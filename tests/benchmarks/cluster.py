@@ -5,12 +5,18 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from otpy.tools.demo import Demo, Timeline
-from tests.benchmarks.plan import Plan
-from tests.benchmarks.table import Figure, Reach, judge
+from tests.benchmarks import beam
+from tests.benchmarks.plan import Plan, alternate
+from tests.benchmarks.table import Figure, Reach, figures, judge
+from tests.benchmarks.worker import Talker
+
+# A node that was disconnected stays so, and the others let it be.
+APART = ("-kernel dist_auto_connect once", "-kernel prevent_overlapping_partitions false")
 
 
 @contextmanager
@@ -87,6 +93,27 @@ def failover(plan: Plan) -> list[Figure]:
 
 
 def heal(plan: Plan) -> list[Figure]:
-    with _cluster() as (demo, names):
-        rounds = [_heal(demo, names) for _ in range(plan.heals)]
-    return _quantiles("heal", rounds, (0.100, 0.100))
+    """From the heal until all see one leader again; on the BEAM, one holder of the name."""
+    absent = beam.absent(plan)
+    with ExitStack() as stack:
+        demo, names = stack.enter_context(_cluster())
+        candidates: dict[str, Callable[[], float]] = {"otpy": partial(_heal, demo, names)}
+        if not absent:
+            nodes = stack.enter_context(beam.nodes(3, *APART))
+            beam.meet(nodes)
+            candidates["BEAM"] = partial(_beam_heal, nodes)
+        taken = alternate(candidates, plan.heals)
+    made = _quantiles("heal", taken.pop("otpy"), (0.100, 0.100))
+    if absent:
+        return [*made, Figure("heal", "BEAM", "s", skipped=absent)]
+    return [*made, *figures("heal", "s", taken)]
+
+
+def _beam_heal(nodes: Mapping[str, Talker]) -> float:
+    """The same there, where the node that was split off connects to the others again."""
+    first, second, last = nodes
+    nodes[last].ask(f"split {first} {second}")
+    for name in (first, last):
+        nodes[name].ask("hold")
+    seconds: float = nodes[last].ask(f"heal {first} {second}")
+    return seconds

@@ -1,4 +1,4 @@
-"""What the rows between two OS processes share: one asks, the other serves, on otpy and the BEAM."""
+"""What the rows between two OS processes share: one asks, the other serves."""
 
 import tempfile
 from collections.abc import Callable

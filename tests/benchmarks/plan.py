@@ -16,6 +16,8 @@ class Plan:
     hold: float = 0.3  # seconds; within half of them timers fire beside a held scheduler
     kills: int = 60
     heals: int = 20
+    mesh: int = 30  # nodes at once on this machine
+    rest: float = 10.0  # seconds for which they do nothing
     hogs: tuple[int, ...] = (1, 4)
     beam: bool = True
 
@@ -25,7 +27,9 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(rounds=3, few=1, share=0.1, crowd=10_000, idle=5_000, kills=5, heals=3)
+QUICK = Plan(
+    rounds=3, few=1, share=0.1, crowd=10_000, idle=5_000, kills=5, heals=3, mesh=12, rest=3.0
+)
 TINY = Plan(
     rounds=1,
     few=1,
@@ -33,6 +37,8 @@ TINY = Plan(
     crowd=200,
     idle=200,
     hold=0.05,
+    mesh=4,
+    rest=0.2,
     kills=1,
     heals=1,
     hogs=(1,),

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, Literal
 
-Unit = Literal["op", "s", "B"]  # seconds for one operation, seconds, bytes
+Unit = Literal["op", "s", "B", "core"]  # seconds for one operation, seconds, bytes, cores in use
 PEERS = ("BEAM", "Pykka")
 WIDTHS = (22, 26, 11, 11, 8, 8)
 HEAD = ("row", "candidate", "figure", "per second", "/ BEAM", "/ Pykka")
@@ -67,6 +67,8 @@ def shown(value: float, unit: Unit) -> str:
     """A figure with its unit."""
     if unit == "B":
         return f"{value / 1e6:.1f} MB" if value >= 1e5 else f"{value:,.0f} B"
+    if unit == "core":
+        return f"{value:.3f} cores"
     for factor, name in ((1.0, "s"), (1e3, "ms")):
         if value * factor >= 1:
             return f"{value * factor:.2f} {name}"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.benchmarks import beam, tasks
+from tests.benchmarks import beam, cluster, tasks
 from tests.benchmarks.__main__ import ROWS
 from tests.benchmarks.plan import TINY
 from tests.benchmarks.table import Reach, document, figures, head, judge, line
@@ -45,3 +45,12 @@ def test_the_beam_answers_every_command() -> None:
         assert here.ask(f"remote_cast 10 {there}") > 0
         for work in ("join", "members", "many"):
             assert here.ask(f"pg_{work} 20 {there}") > 0
+    with beam.nodes(3, *cluster.APART) as nodes:
+        assert beam.meet(nodes) > 0
+        first, second, last = nodes
+        began, ended = nodes[last].ask("global_register 10")
+        assert began < ended
+        assert nodes[last].ask(f"split {first} {second}")
+        assert nodes[first].ask("hold")
+        assert nodes[last].ask("hold")
+        assert nodes[last].ask(f"heal {first} {second}") > 0

@@ -9,7 +9,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, TextIO
 
@@ -68,6 +69,13 @@ class Worker(Talker):
     def do(self, method: str, *args: Any) -> Any:
         """Call a method of the object."""
         return self.ask(json.dumps([method, *args]))
+
+
+def at_once(asked: Iterable[Callable[[], Any]]) -> list[Any]:
+    """What each gives, all asked at the same time."""
+    work = list(asked)
+    with ThreadPoolExecutor(len(work)) as pool:
+        return [one.result() for one in [pool.submit(ask) for ask in work]]
 
 
 @contextlib.contextmanager
