@@ -343,9 +343,10 @@ def test_a_claim_that_may_be_refused_is_put_before_a_new_node_and_does_not_win()
     a.node_up("c")
     a.register(1, Wanted("x", first, g.DEFAULT))
     b.register(1, Wanted("x", second, g.DEFAULT))
-    for message in [e.message for e in a.node_up("b") if isinstance(e, g.Send)]:
-        said = b.message("a", message)
-    assert said == [g.Send("a", ("said", 1, False, (second,)))]
+    sync, claim = [e.message for e in a.node_up("b") if isinstance(e, g.Send)]
+    assert sync == ("sync", ())
+    b.message("a", sync)
+    assert b.message("a", claim) == [g.Send("a", ("said", 1, False, (second,)))]
     assert b.holder("x") == second
     a.message("b", ("said", 1, False, (second,)))
     answered = a.message("c", ("said", 1, True, ()))
