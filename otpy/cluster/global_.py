@@ -14,6 +14,7 @@ from otpy.behaviours import gen_server
 from otpy.cluster._deaths import Deaths
 from otpy.cluster._global_server import SERVER, Server, server_of
 from otpy.cluster._lease_contests import SERVER as LEASE_SERVER
+from otpy.cluster._lease_folder import Directory, Folder
 from otpy.cluster.global_locks import LockId, del_lock, set_lock, trans
 from otpy.cluster.lease import (
     LEASE_TIME,
@@ -65,7 +66,7 @@ class GlobalNames:
         node: Node,
         many_names: bool = False,
         lease_time: float = LEASE_TIME,
-        state_dir: Path | None = None,
+        state_dir: Folder | None = None,
         often: Often | None = None,
     ) -> None:
         self.node = node
@@ -166,7 +167,7 @@ def start(
     multi_name_action: Literal["deny", "allow"] = "deny",
     *,
     lease_time: float = LEASE_TIME,
-    state_dir: str | Path | None = None,
+    state_dir: str | Path | Folder | None = None,
     names_per_minute: int | None = NAMES_PER_MINUTE,
 ) -> None:
     """Start the global name server of a node; twice is once.
@@ -191,8 +192,8 @@ def start(
     if "global" in node.name_services:
         return
     check_may_wait("global_.start")
-    directory = None if state_dir is None else Path(state_dir)
-    service = GlobalNames(node, multi_name_action == "allow", float(lease_time), directory, often)
+    folder = Directory(Path(state_dir)) if isinstance(state_dir, (str, Path)) else state_dir
+    service = GlobalNames(node, multi_name_action == "allow", float(lease_time), folder, often)
     here = current_or_none()
     with nullcontext() if here is not None and here.node is node else node.attached():
         service.leases.start()

@@ -5,11 +5,11 @@ The functions are reached as ``global_.lease``, ``global_.members`` and so on.
 """
 
 import logging
-from pathlib import Path
 from typing import Any, Literal, Protocol, final
 
 from otpy.behaviours import gen_server
 from otpy.cluster._lease_contests import SERVER, Contest
+from otpy.cluster._lease_folder import Folder
 from otpy.cluster._lease_keeper import LeaseKeeper
 from otpy.cluster._lease_store import Kept, LeaseStore
 from otpy.distribution.codec import encode
@@ -129,7 +129,7 @@ class Leases:
         node: Node,
         plain: PlainNames,
         lease_time: float,
-        state_dir: Path | None,
+        state_dir: Folder | None,
     ) -> None:
         self.node = node
         self.plain = plain.whereis_plain

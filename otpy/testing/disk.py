@@ -128,6 +128,46 @@ class Disk:
             raise NodeStopped("the node of this disk has crashed; its next life has a disk anew")
 
 
+class DiskFolder:
+    """What a node keeps of its leases (``state_dir``), on its simulated disk."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self._disk = disk
+        self._path = path
+
+    def __str__(self) -> str:
+        return self._path
+
+    def take(self) -> bool:
+        """A disk belongs to one node."""
+        return True
+
+    def leave(self) -> None:
+        """Nobody else can have it."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it is there."""
+        if name in self.names():
+            self._disk.remove(f"{self._path}/{name}")
+
+    def names(self) -> list[str]:
+        """The files, sorted."""
+        start = f"{self._path}/"
+        return [name[len(start) :] for name in self._disk.names() if name.startswith(start)]
+
+    def read(self, name: str) -> bytes:
+        """What a file holds. Raises ``FileNotFoundError``."""
+        return self._disk.read(f"{self._path}/{name}")
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file aside, bring it to the disk and rename it."""
+        path, draft = f"{self._path}/{name}", f"{self._path}/{name}.new"
+        self._disk.write(draft, data)
+        self._disk.fsync(draft)
+        self._disk.rename(draft, path)
+        self._disk.fsync_names()
+
+
 def _left(file: _File, draw: Random) -> bytes:
     """What a crash leaves of a file: some of its writes, the last of them perhaps torn."""
     kept = draw.randint(0, len(file.pending))

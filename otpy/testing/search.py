@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from otpy.cluster.lease import LEASE_TIME
 from otpy.terms.errors import BadArgument
 from otpy.terms.values import is_whole
 from otpy.testing.faults import KINDS, Fault, Schedule, draw_schedule
@@ -50,7 +51,7 @@ class _Search:
     kinds: tuple[type[Fault], ...]
     window: tuple[float, float]
     start: Callable[[], Any] | None
-    prevent: bool
+    options: dict[str, Any]
 
     def schedule(self, seed: int) -> Drawn:
         """The faults of a seed."""
@@ -70,11 +71,7 @@ class _Search:
 
     def _run(self, seed: int, faults: Schedule, record: bool) -> tuple[Exception | None, str]:
         sim = ClusterSimulation(
-            seed,
-            self.nodes,
-            start=self.start,
-            recording=record,
-            prevent_overlapping_partitions=self.prevent,
+            seed, self.nodes, start=self.start, recording=record, **self.options
         )
         raised: Exception | None = None
         try:
@@ -104,22 +101,28 @@ def simulate(
     window: tuple[float, float] = (1.0, 60.0),
     start: Callable[[], Any] | None = None,
     prevent_overlapping_partitions: bool = True,
+    lease_time: float = LEASE_TIME,
+    state_dir: str | None = None,
 ) -> int:
     """Run ``test(sim)`` under many seeds; how many. Raises ``SimulationFailed`` for the first bad.
 
     Each run has a fresh ``ClusterSimulation`` of ``nodes``, on each of which ``start`` runs (see
-    there, also for ``prevent_overlapping_partitions``). ``seeds``: how many, from 0, or which.
-    ``faults``: how many to draw for each seed, of ``kinds``, to begin within ``window`` (seconds
-    from, to, since the start); or a schedule, that then happens under every seed. The test says
-    when it has seen enough: ``sim.let_faults_pass()`` returns when all are over. Raises
-    ``BadArgument``.
+    there, also for ``prevent_overlapping_partitions``, ``lease_time`` and ``state_dir``).
+    ``seeds``: how many, from 0, or which. ``faults``: how many to draw for each seed, of
+    ``kinds``, to begin within ``window`` (seconds from, to, since the start); or a schedule, that
+    then happens under every seed. The test says when it has seen enough: ``sim.let_faults_pass()``
+    returns when all are over. Raises ``BadArgument``.
 
     The environment: ``OTPY_SEED=7`` runs that seed only, ``OTPY_SEEDS_TIMES=100`` a hundred times
     as many, ``OTPY_TIMELINES`` is the directory of the pictures, else that of temporary files.
     """
     _check(seeds, nodes, faults, window)
-    prevent = prevent_overlapping_partitions
-    search = _Search(test, tuple(nodes), faults, tuple(kinds), window, start, prevent)
+    options = {
+        "prevent_overlapping_partitions": prevent_overlapping_partitions,
+        "lease_time": lease_time,
+        "state_dir": state_dir,
+    }
+    search = _Search(test, tuple(nodes), faults, tuple(kinds), window, start, options)
     number = 0
     for seed in _chosen(seeds):
         schedule = search.schedule(seed)

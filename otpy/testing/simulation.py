@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, assert_never
 
 from otpy.cluster import global_
+from otpy.cluster.lease import LEASE_TIME
 from otpy.distribution.memory import Network
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.start import start_mesh
@@ -21,7 +22,7 @@ from otpy.terms.errors import BadArgument
 from otpy.terms.names import Global
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILLED
-from otpy.testing.disk import Disk, Holder
+from otpy.testing.disk import Disk, DiskFolder, Holder
 from otpy.testing.faults import Break, Crash, Fault, OneWay, Partition, Pause, Schedule, lasts
 from otpy.testing.history import History
 
@@ -40,6 +41,8 @@ class ClusterSimulation(Simulation):
     is raised by the next ``wait`` or ``let_faults_pass``. With ``recording`` the history
     also says, for each instant, whom each node takes for the holder of each global name.
     ``prevent_overlapping_partitions`` is as in ``start_node``.
+    ``lease_time`` is that of ``global_.start``; with ``state_dir`` each node keeps what it has
+    granted on its own disk, in files whose names begin with it.
     """
 
     def __init__(
@@ -50,11 +53,15 @@ class ClusterSimulation(Simulation):
         start: Callable[[], Any] | None = None,
         recording: bool = False,
         prevent_overlapping_partitions: bool = True,
+        lease_time: float = LEASE_TIME,
+        state_dir: str | None = None,
     ) -> None:
         super().__init__(seed, nodes)
         self.names = nodes
         self._start = start
         self._prevent = prevent_overlapping_partitions
+        self._lease_time = lease_time
+        self._state_dir = state_dir
         self._raised: list[Exception] = []
         draw = self.sched.draw
         self.network = Network(self.sched.clock, lambda: draw.uniform(SHORTEST, LONGEST))
@@ -86,10 +93,12 @@ class ClusterSimulation(Simulation):
         self.meshes[name] = start_mesh(
             node, network=self.network, prevent_overlapping_partitions=self._prevent
         )
+        path = self._state_dir
+        folder = None if path is None else DiskFolder(self.disks[name], path)
 
         def body() -> None:
-            global_.start(node)
             try:
+                global_.start(node, lease_time=self._lease_time, state_dir=folder)
                 if self._start is not None:
                     self._start()
             except Exception as error:  # raised again by whoever drives the simulation

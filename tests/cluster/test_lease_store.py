@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from otpy import Node, NodeError, global_, self_pid
+from otpy.cluster._lease_folder import Directory
 from otpy.cluster._lease_store import FLOOR, LeaseStore
 from otpy.distribution.codec import encode
 from otpy.machines.lease_granter import FEW, Record
@@ -46,7 +47,7 @@ def trace(monkeypatch: pytest.MonkeyPatch) -> Trace:
 
 
 def test_a_directory_that_is_made_is_there_after_a_crash(tmp_path: Path, trace: Trace) -> None:
-    LeaseStore(tmp_path / "new" / "state", NAME).load()
+    LeaseStore(Directory(tmp_path / "new" / "state"), NAME).load()
     assert trace == [
         ("mkdir", tmp_path / "new"),
         ("fsync", tmp_path),
@@ -58,17 +59,17 @@ def test_a_directory_that_is_made_is_there_after_a_crash(tmp_path: Path, trace: 
 def test_a_record_is_on_the_disk_before_its_name_is_and_that_before_the_write_returns(
     tmp_path: Path, trace: Trace
 ) -> None:
-    store = LeaseStore(tmp_path, NAME)
+    store = LeaseStore(Directory(tmp_path), NAME)
     kept = store.load()
     store.write(kept.life, record("x"))
     (file,) = tmp_path.glob("*.lease")
     draft = file.with_suffix(".new")
     assert trace == [("fsync", draft), ("rename", draft), ("fsync", tmp_path)]
-    assert LeaseStore(tmp_path, NAME).load().records == (record("x"),)
+    assert LeaseStore(Directory(tmp_path), NAME).load().records == (record("x"),)
 
 
 def test_the_floor_is_on_the_disk_before_any_name_is_dropped(tmp_path: Path, trace: Trace) -> None:
-    store = LeaseStore(tmp_path, NAME)
+    store = LeaseStore(Directory(tmp_path), NAME)
     kept = store.load()
     for name in "xyz":
         store.write(kept.life, record(name, 7))
@@ -78,12 +79,12 @@ def test_the_floor_is_on_the_disk_before_any_name_is_dropped(tmp_path: Path, tra
     new = floor.with_suffix(".new")
     assert trace[:3] == [("fsync", new), ("rename", new), ("fsync", tmp_path)]
     assert [what for what, _ in trace[3:]] == ["unlink"] * 3
-    again = LeaseStore(tmp_path, NAME).load()
+    again = LeaseStore(Directory(tmp_path), NAME).load()
     assert (again.records, again.floor) == ((record("z", 7),), 7)
 
 
 def test_what_an_earlier_lease_server_has_still_to_write_is_refused(tmp_path: Path) -> None:
-    store = LeaseStore(tmp_path, NAME)
+    store = LeaseStore(Directory(tmp_path), NAME)
     first, second = store.load(), store.load()
     with pytest.raises(OSError, match="a later lease server"):
         store.write(first.life, record("x"))
@@ -93,13 +94,13 @@ def test_what_an_earlier_lease_server_has_still_to_write_is_refused(tmp_path: Pa
     store.close()
     with pytest.raises(OSError, match="a later lease server"):
         store.write(second.life, record("x", 3))
-    assert LeaseStore(tmp_path, NAME).load().records == (record("x", 2),)
+    assert LeaseStore(Directory(tmp_path), NAME).load().records == (record("x", 2),)
 
 
 def attempt(directory: Path) -> str:
     """What another OS process is told that would use the directory."""
     try:
-        LeaseStore(directory, NAME).load()
+        LeaseStore(Directory(directory), NAME).load()
     except NodeError as error:
         return str(error)
     return "has it"
@@ -111,7 +112,7 @@ def elsewhere(directory: Path) -> str:
 
 
 def test_two_os_processes_do_not_use_one_directory_at_a_time(tmp_path: Path) -> None:
-    store = LeaseStore(tmp_path, NAME)
+    store = LeaseStore(Directory(tmp_path), NAME)
     store.load()
     assert "another OS process uses" in elsewhere(tmp_path)
     store.close()
@@ -132,13 +133,13 @@ def test_a_floor_that_cannot_be_read_is_not_taken_for_none(
 ) -> None:
     (tmp_path / FLOOR).write_bytes(content)
     with pytest.raises(NodeError, match=why):
-        LeaseStore(tmp_path, NAME).load()
+        LeaseStore(Directory(tmp_path), NAME).load()
 
 
 def test_a_record_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.lease").write_bytes(encode(("otpy lease 1", NAME, 7)))
     with pytest.raises(NodeError, match="is no record but 7"):
-        LeaseStore(tmp_path, NAME).load()
+        LeaseStore(Directory(tmp_path), NAME).load()
 
 
 def test_a_node_keeps_few_files_of_names_that_come_and_go_and_its_tokens_grow(

@@ -1,7 +1,7 @@
 """What is searched for in simulated clusters, as data, and a look whether a mistake is found."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -20,6 +20,7 @@ class Search:
     faults: int
     window: tuple[float, float]
     kinds: Sequence[type[Fault]] = KINDS
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the simulation
 
     def run(self, seeds: range) -> int:
         """Run it under these seeds; how many that were. Raises ``SimulationFailed``."""
@@ -31,13 +32,14 @@ class Search:
             kinds=self.kinds,
             window=self.window,
             start=self.start,
+            **self.options,
         )
 
 
 def breaks_within(seeds: int, search: Search) -> bool:
     """Whether a seed of so many finds a promise broken; no time is lost on making it smaller."""
     for seed in range(seeds):
-        sim = ClusterSimulation(seed, NAMES, start=search.start)
+        sim = ClusterSimulation(seed, NAMES, start=search.start, **search.options)
         faults = draw_schedule(Random(seed), NAMES, search.faults, search.window, search.kinds)
         sim.schedule(faults)
         try:
