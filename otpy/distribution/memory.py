@@ -54,6 +54,7 @@ class Network:
         self.entries: dict[str, Entry] = {}
         self.cuts: dict[Cut, None] = {}
         self.links: dict[MemoryLink, None] = {}
+        self.rates: dict[str, float] = {}  # of clocks that do not run as the network's does
         self._thread: threading.Thread | None = None
 
     def transport(self, handler: Handler) -> "MemoryTransport":
@@ -354,7 +355,10 @@ class MemoryTransport:
 
     def later(self, seconds: float, job: Job) -> None:
         """Run a job in a while."""
-        self.network.at(seconds, lambda: job() if self.open else None, owner=self)
+        network = self.network
+        if network.rates:
+            seconds /= network.rates.get(self.name, 1.0)
+        network.at(seconds, lambda: job() if self.open else None, owner=self)
 
     def connect(self, address: str, lock: threading.Lock) -> MemoryLink:
         """Open a connection."""

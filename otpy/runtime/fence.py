@@ -54,6 +54,12 @@ class Fence:
         self.refused: list[NotSimulated] = []
         self.blocks = 0  # of ``up``, one in another
 
+    def now(self) -> float:
+        """The clock of the node whose code runs, in seconds; else that of the simulation."""
+        me = current_or_none()
+        node = me.node if me is not None else HERE.node
+        return self.clock.time if node is None else node.clock.now()
+
     @contextmanager
     def up(self) -> Generator[None, None, None]:
         """Replace the names while the block runs; blocks may be nested."""

@@ -49,10 +49,10 @@ class SimulatedLock:
         fence = here()
         if fence is None:
             return self._lock.acquire(True, timeout)
-        until = FOREVER if timeout == -1 else fence.clock.time + timeout
+        until = FOREVER if timeout == -1 else fence.now() + timeout
         me = waiting_process("a lock that is taken")
         while not self._lock.acquire(False):
-            if fence.clock.time >= until:
+            if fence.now() >= until:
                 return False
             self._wait(me, fence, until)
         return True
@@ -66,7 +66,7 @@ class SimulatedLock:
 
         start_outside(me, begin)
         try:
-            while me.reply is None and fence.clock.time < until:
+            while me.reply is None and fence.now() < until:
                 me.park(REPLY, None if until == FOREVER else until)
         finally:
             me.call_tag = 0

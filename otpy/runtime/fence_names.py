@@ -36,19 +36,19 @@ def _instead(real: Any, simulated: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _seconds(fence: Fence) -> float:
-    return fence.clock.time
+    return fence.now()
 
 
 def _nanoseconds(fence: Fence) -> int:
-    return int(fence.clock.time * 1e9)
+    return int(fence.now() * 1e9)
 
 
 def _sleep(fence: Fence, seconds: float) -> None:
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
-    until = fence.clock.time + seconds
+    until = fence.now() + seconds
     me = waiting_process("time.sleep")
-    while fence.clock.time < until:
+    while fence.now() < until:
         me.park(REPLY, until)
 
 
@@ -145,7 +145,7 @@ def _dates() -> Iterator[Replacement]:
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             fence = here()
-            return real.now(tz) if fence is None else real.fromtimestamp(fence.clock.time, tz)
+            return real.now(tz) if fence is None else real.fromtimestamp(fence.now(), tz)
 
         @classmethod
         def today(cls) -> Any:

@@ -123,7 +123,7 @@ class GreenProcess(Process):
             self.raise_dead()
 
     def serve(self, server: Server) -> None:
-        mailbox, now = self.mailbox, self.sched.now
+        mailbox, now = self.mailbox, self.node.clock.now
         budget = BUDGET
         while self.alive:
             if mailbox:
@@ -323,7 +323,7 @@ class Scheduler:
                 self.ready.append(proc)
             return proc.alive
         else:
-            proc.deadline = deadline = self.now() + idle
+            proc.deadline = deadline = proc.node.clock.now() + idle
             if deadline < proc.armed:
                 self.arm(proc, deadline)
         proc.waiting = ANY
@@ -360,19 +360,22 @@ class Scheduler:
         heap = self.heap
         while heap and heap[0][0] <= now:
             when, _, proc = heapq.heappop(heap)
-            if when != proc.armed:
-                continue
-            proc.armed = FOREVER
-            deadline = proc.deadline
-            if not proc.waiting or deadline is None:
-                continue
-            if deadline > now:
-                self.arm(proc, deadline)
-            elif proc.body is not None:
-                proc.wake()
-            elif proc.server is not None:
-                proc.waiting = RUNNING
-                self.expired(proc)
+            if when == proc.armed:
+                self._look_at(proc, now)
+
+    def _look_at(self, proc: GreenProcess, now: float) -> None:
+        """The instant for which a process was armed has come; its deadline may have moved."""
+        proc.armed = FOREVER
+        deadline = proc.deadline
+        if not proc.waiting or deadline is None:
+            return
+        if deadline > now:
+            self.arm(proc, deadline)
+        elif proc.body is not None:
+            proc.wake()
+        elif proc.server is not None:
+            proc.waiting = RUNNING
+            self.expired(proc)
 
     def expired(self, proc: GreenProcess) -> None:
         """An idle behaviour's time is up."""

@@ -6,7 +6,9 @@ jumps to the next deadline (only processes that never rest make it creep on); an
 it runs on the caller's thread until asked to stop.
 """
 
+import heapq
 import inspect
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from otpy.runtime._current import HERE
 from otpy.runtime.fence import Fence
 from otpy.runtime.node import Node
 from otpy.runtime.record import Process
-from otpy.runtime.scheduler import POLL_EVERY, GreenProcess, Scheduler, Source
+from otpy.runtime.scheduler import FOREVER, POLL_EVERY, GreenProcess, Scheduler, Source
 from otpy.runtime.simulated_loop import SimulatedLoop, SimulatedPool, Turn
 from otpy.runtime.spawning import launch
 from otpy.terms.errors import NodeError
@@ -41,6 +43,55 @@ class VirtualClock:
     def boottime(self) -> float:
         """Seconds; nothing is ever suspended here."""
         return self.time
+
+
+class NodeClock:
+    """The clock of one simulated node. It shows the simulation's time until it is skewed."""
+
+    def __init__(self, base: VirtualClock) -> None:
+        self._base = base
+        self._since = self._shown = base.time
+        self.rate = 1.0
+        self.skewed = False  # once; what it has gained or lost stays
+
+    def now(self) -> float:
+        """Seconds."""
+        time = self._base.time
+        return self._shown + (time - self._since) * self.rate if self.skewed else time
+
+    wall = boottime = now
+
+    def run_at(self, rate: float) -> None:
+        """Gain ``rate`` seconds in each second from now on."""
+        self._shown, self._since = self.now(), self._base.time
+        self.rate, self.skewed = rate, True
+
+    def instant(self, shown: float) -> float:
+        """The simulation's time at which this clock shows so much, or a little more."""
+        if not self.skewed or shown == float("inf"):
+            return shown
+        time = self._since + (shown - self._shown) / self.rate
+        while self._shown + (time - self._since) * self.rate < shown:
+            time = math.nextafter(time, float("inf"))  # else who wakes then would wait once more
+        return time
+
+
+class _Skewed:
+    """Timers of a node whose clock is skewed, as the scheduler sees them."""
+
+    def __init__(self, clock: NodeClock, source: Source) -> None:
+        self._clock = clock
+        self._source = source
+
+    @property
+    def heap(self) -> list[Any]:
+        """When the earliest is due, in the simulation's time."""
+        heap = self._source.heap
+        return [(self._clock.instant(heap[0][0]),)] if heap else []
+
+    def fire(self, now: float) -> None:
+        """Fire what is due by the node's clock."""
+        self._source.fire(self._clock.now())
 
 
 class _Drawn(deque[GreenProcess]):
@@ -75,6 +126,12 @@ class _Drawn(deque[GreenProcess]):
         return super().popleft()
 
 
+def instant_of(proc: GreenProcess, deadline: float) -> float:
+    """When a process's clock shows ``deadline``, in the simulation's time."""
+    clock = proc.node.clock
+    return clock.instant(deadline) if isinstance(clock, NodeClock) and clock.skewed else deadline
+
+
 class SimulatedScheduler(Scheduler):
     """A scheduler that the caller drives."""
 
@@ -88,6 +145,7 @@ class SimulatedScheduler(Scheduler):
         self.until: Callable[[], bool] = lambda: False
         self.limit = float("inf")
         self.at_rest: Callable[[], None] | None = None  # called before time jumps
+        self._sources: dict[Node, list[Source]] = {}
 
     def begin(self) -> None:
         """There is no thread to start."""
@@ -105,22 +163,63 @@ class SimulatedScheduler(Scheduler):
         else:
             super().dispatch(proc)
 
+    def add(self, node: Node, loop: SimulatedLoop) -> None:
+        """Fire the timers of a node, which has added its own, and those of its loop."""
+        self._sources[node] = [node.timers, loop]
+        self.sources.append(loop)
+
+    def remove(self, node: Node) -> None:
+        """The node has ended: none of its timers fires any more."""
+        self._take(node)
+        del self._sources[node]
+
+    def _take(self, node: Node) -> None:
+        for source in self._sources[node]:
+            if source in self.sources:
+                self.sources.remove(source)
+
     def pause(self, node: Node) -> None:
         """Run nothing of a node and fire none of its timers, until ``resume``; time goes on."""
         if node not in self.drawn.aside:
             self.drawn.pause(node)
-            for source in self._sources_of(node):
-                self.sources.remove(source)
+            self._take(node)
 
     def resume(self, node: Node) -> None:
         """Undo ``pause``: timers that were due meanwhile fire now. Twice is once."""
         if node in self.drawn.aside:
             self.drawn.resume(node)
-            self.sources.extend(self._sources_of(node))
+            self.sources.extend(self._sources[node])
 
-    def _sources_of(self, node: Node) -> list[Source]:
-        loop = node.outer_loop
-        return [node.timers, loop] if isinstance(loop, SimulatedLoop) else [node.timers]
+    def skew(self, node: Node, rate: float) -> None:
+        """Let a node's clock gain ``rate`` seconds in each second from now on."""
+        clock = node.clock
+        assert isinstance(clock, NodeClock)
+        runs = node not in self.drawn.aside
+        if not clock.skewed:
+            self._take(node)
+            self._sources[node] = [_Skewed(clock, source) for source in self._sources[node]]
+            if runs:
+                self.sources.extend(self._sources[node])
+        clock.run_at(rate)
+        # What waits for that clock is due at another instant now.
+        self.heap = [
+            (clock.instant(proc.armed) if proc.node is node else when, number, proc)
+            for when, number, proc in self.heap
+            if proc.armed != FOREVER
+        ]
+        heapq.heapify(self.heap)
+
+    def arm(self, proc: GreenProcess, deadline: float) -> None:
+        self.sequence += 1
+        proc.armed = deadline
+        heapq.heappush(self.heap, (instant_of(proc, deadline), self.sequence, proc))
+
+    def _expire(self, now: float) -> None:
+        heap = self.heap
+        while heap and heap[0][0] <= now:
+            when, _, proc = heapq.heappop(heap)
+            if when == instant_of(proc, proc.armed):
+                self._look_at(proc, proc.node.clock.now())
 
     def idle(self) -> bool:
         self.poll()
@@ -164,10 +263,12 @@ class Simulation:
 
     def _node(self, name: str) -> Node:
         entropy = random.Random(self.sched.draw.getrandbits(64))
-        node = Node(name, clock=self.sched.clock, entropy=entropy, scheduler=self.sched)
+        clock = NodeClock(self.sched.clock)
+        node = Node(name, clock=clock, entropy=entropy, scheduler=self.sched)
         # What a loop must have and this one has not raises NotSimulated.
         self.loops[name] = SimulatedLoop(node, self.sched)  # type: ignore[abstract]
         node.outer_loop = self.loops[name]
+        self.sched.add(node, self.loops[name])
         node.pool = SimulatedPool(node)
         return node.start()
 

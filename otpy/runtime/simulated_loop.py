@@ -106,7 +106,6 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._tasks: WeakSet[NumberedTask[Any]] = WeakSet()
         self._closed = False
         self._debug = False
-        sched.sources.append(self)
 
     # Callbacks.
 
@@ -155,7 +154,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        """When the virtual clock shows ``when``; of the same instant in the order of the calls."""
+        """When the node's clock shows ``when``; of the same instant in the order of the calls."""
         self._check_open()
         context = contextvars.copy_context() if context is None else context
         timer = asyncio.TimerHandle(when, callback, args, self, context)
@@ -164,8 +163,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         return timer
 
     def time(self) -> float:
-        """The virtual clock, in seconds."""
-        return self.sched.clock.time
+        """The clock of the node, in seconds."""
+        return self.node.clock.now()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Told by the timer itself; ``heap`` leaves it out."""
@@ -227,8 +226,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self.call_soon_threadsafe(self.create_task, generator.aclose())
 
     def crash(self) -> None:
-        """The node is gone: its tasks end at once, and no timer fires any more."""
-        self.sched.sources.remove(self)
+        """The node is gone: its tasks end at once."""
         for task in sorted(self._tasks, key=hash):
             task.cancel()
 

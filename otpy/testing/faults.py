@@ -57,9 +57,22 @@ class Crash:
     seconds: float
 
 
-Fault = Partition | OneWay | Break | Pause | Crash
+@dataclass(frozen=True, slots=True)
+class ClockSkew:
+    """The clock of a node gains ``rate`` seconds in each second; afterwards one, as the others do.
+
+    What it has gained or lost by then stays, until the node starts again.
+    """
+
+    node: str
+    rate: float
+    seconds: float
+
+
+Fault = Partition | OneWay | Break | Pause | Crash | ClockSkew
 Schedule = Sequence[tuple[float, Fault]]
-KINDS: tuple[type[Fault], ...] = (Partition, OneWay, Break, Pause, Crash)
+KINDS: tuple[type[Fault], ...] = (Partition, OneWay, Break, Pause, Crash, ClockSkew)
+SKEW = 0.01  # by how much the rate of a drawn one may be off, either way
 
 
 def draw_schedule(
@@ -71,7 +84,7 @@ def draw_schedule(
 ) -> list[tuple[float, Fault]]:
     """So many faults that begin within ``window`` (seconds from, to), by their instants."""
     if len(nodes) < 2:  # what concerns two nodes cannot happen to one
-        kinds = [kind for kind in kinds if kind in (Pause, Crash)]
+        kinds = [kind for kind in kinds if kind in (Pause, Crash, ClockSkew)]
     if not kinds:
         return []
     instants = sorted(round(draw.uniform(*window), 3) for _ in range(count))
@@ -90,6 +103,9 @@ def draw_fault(draw: Random, nodes: Nodes, kind: type[Fault]) -> Fault:
         return OneWay(names[0], names[1], seconds)
     if kind is Break:
         return Break(names[0], names[1])
+    if kind is ClockSkew:
+        off = draw.choice((-SKEW, SKEW, draw.uniform(-SKEW, SKEW)))
+        return ClockSkew(names[0], round(1 + off, 6), seconds)
     return Pause(names[0], seconds) if kind is Pause else Crash(names[0], seconds)
 
 
@@ -100,7 +116,9 @@ def lasts(fault: Fault) -> float:
 
 __all__ = [
     "KINDS",
+    "SKEW",
     "Break",
+    "ClockSkew",
     "Crash",
     "Fault",
     "OneWay",

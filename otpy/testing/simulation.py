@@ -23,7 +23,17 @@ from otpy.terms.names import Global
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILLED
 from otpy.testing.disk import Disk, DiskFolder, Holder
-from otpy.testing.faults import Break, Crash, Fault, OneWay, Partition, Pause, Schedule, lasts
+from otpy.testing.faults import (
+    Break,
+    ClockSkew,
+    Crash,
+    Fault,
+    OneWay,
+    Partition,
+    Pause,
+    Schedule,
+    lasts,
+)
 from otpy.testing.history import History
 
 SHORTEST, LONGEST = 0.0001, 0.001  # seconds that a frame travels
@@ -63,6 +73,7 @@ class ClusterSimulation(Simulation):
         self._lease_time = lease_time
         self._state_dir = state_dir
         self._raised: list[Exception] = []
+        self._skewed: dict[str, object] = {}  # the last skew of each clock
         draw = self.sched.draw
         self.network = Network(self.sched.clock, lambda: draw.uniform(SHORTEST, LONGEST))
         self.sched.sources.append(self.network)
@@ -174,7 +185,7 @@ class ClusterSimulation(Simulation):
         self.resume(name)
         node, mesh = self.nodes.pop(name), self.meshes.pop(name)
         mesh.crash()
-        self.sched.sources.remove(node.timers)
+        self.sched.remove(node)
         node.state = "stopped"
         for proc in list(node.procs.values()):
             # Nobody hears of it from the process itself: its node is gone.
@@ -190,6 +201,9 @@ class ClusterSimulation(Simulation):
         if name in self.nodes:
             raise BadArgument(f"restart({name!r}): it runs; kill it first")
         self.nodes[name] = self._node(name)
+        rate = self.network.rates.get(name, 1.0)
+        if rate != 1.0:
+            self.sched.skew(self.nodes[name], rate)
         self._boot(name)
         if HERE.sched is not self.sched:
             self._await_boot()
@@ -222,6 +236,18 @@ class ClusterSimulation(Simulation):
         self.sched.resume(self.nodes[name])
         self.network.resume(name)
 
+    def skew(self, name: str, rate: float) -> None:
+        """Let a node's clock gain ``rate`` seconds in each second, also after it starts again.
+
+        All that happens there follows it: timers, ticks, ``time.monotonic``. Raises
+        ``BadArgument`` unless ``rate`` is above 0.
+        """
+        if not 0 < rate < float("inf"):
+            raise BadArgument(f"skew({name!r}, {rate!r}); expected a rate above 0")
+        self.network.rates[name] = rate
+        if name in self.nodes:
+            self.sched.skew(self.nodes[name], rate)
+
     def inject(self, fault: Fault) -> None:
         """Let a fault begin now. What cannot happen (a pause of a node that is down) does not."""
         self.calm = max(self.calm, self.sched.clock.time + lasts(fault))
@@ -240,9 +266,17 @@ class ClusterSimulation(Simulation):
                 if name in self.nodes:
                     self.kill(name)
                     self.network.at(seconds, lambda: self._start_again(name))
+            case ClockSkew(name, rate, seconds):
+                self.skew(name, rate)
+                self._skewed[name] = mine = object()
+                self.network.at(seconds, lambda: self._end_skew(name, mine))
             case _:
                 assert_never(fault)
         self.history.add("fault", "", repr(fault), lasts(fault))
+
+    def _end_skew(self, name: str, which: object) -> None:
+        if self._skewed[name] is which:  # no later one has begun
+            self.skew(name, 1.0)
 
     def _pause_for(self, name: str, seconds: float) -> None:
         node = self.nodes.get(name)

@@ -14,7 +14,9 @@ from otpy.terms.errors import BadArgument, NodeStopped
 from otpy.testing import disk
 from otpy.testing.disk import Disk
 from otpy.testing.faults import (
+    KINDS,
     Break,
+    ClockSkew,
     Crash,
     Fault,
     OneWay,
@@ -258,7 +260,7 @@ def test_a_close_ends_every_body() -> None:
 
 def test_a_drawn_schedule_has_every_kind_in_order_within_its_window() -> None:
     schedule = draw_schedule(Random(5), NAMES, 200, (2.0, 9.0))
-    assert {type(fault) for _, fault in schedule} == {Partition, OneWay, Break, Pause, Crash}
+    assert {type(fault) for _, fault in schedule} == {*KINDS}
     assert [instant for instant, _ in schedule] == sorted(instant for instant, _ in schedule)
     assert all(2.0 <= instant <= 9.0 for instant, _ in schedule)
     sizes = [lasts(fault) for _, fault in schedule if not isinstance(fault, Break)]
@@ -273,7 +275,7 @@ def test_a_drawn_schedule_has_every_kind_in_order_within_its_window() -> None:
 
 def test_one_node_alone_is_never_cut_off() -> None:
     kinds = {type(fault) for _, fault in draw_schedule(Random(1), (A,), 50, (0.0, 1.0))}
-    assert kinds == {Pause, Crash}
+    assert kinds == {Pause, Crash, ClockSkew}
 
 
 # The same seed, the same log.
