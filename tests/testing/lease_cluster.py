@@ -5,15 +5,15 @@ one has the greater token; who has been demoted for its lease has none that is v
 one holds, every node knows it, and nobody else has run ``init`` and lives.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from otpy import GenServer, Global, Ok, Pid, gen_server, global_, self_pid, supervisor
 from otpy.runtime._current import current
 from otpy.terms.signals import ExitSignal
 from otpy.testing import ClusterSimulation
-from otpy.testing.faults import ClockSkew, Crash, OneWay, Partition, Pause
+from otpy.testing.faults import SKEW, ClockSkew, Crash, OneWay, Partition, Pause
 from tests.testing.searches import NAMES, Search
 
 LEASE = 2.0  # seconds
@@ -51,20 +51,21 @@ class Watched:
     token: int = 0
     wrong: list[str] = field(default_factory=list[str])
 
-    def leases(self) -> Iterator[tuple[Pid, global_.Lease]]:
+    def leases(self) -> list[tuple[Pid, global_.Lease]]:
         """Those of nodes that have not crashed; a paused one may go on at any instant."""
-        for node in self.sim.nodes.values():
-            yield from node.own(Held).items()
+        return [item for node in self.sim.nodes.values() for item in node.own(Held).items()]
 
     def look(self) -> None:
         """See that what must never be is not so at this instant."""
-        valid = [pid for pid, lease in self.leases() if lease.valid()]
-        if len(valid) > 1:
-            self.wrong.append(f"{self.sim.elapsed:.6f} s: {valid} have a valid lease")
+        valid: list[Pid] = []
         for pid, lease in self.leases():
             if pid not in self.seen:
-                self.begins(pid, lease)
                 self.seen[pid] = None
+                self.begins(pid, lease)
+            if lease.valid():
+                valid.append(pid)
+        if len(valid) > 1:
+            self.wrong.append(f"{self.sim.elapsed:.6f} s: {valid} have a valid lease")
 
     def begins(self, pid: Pid, lease: global_.Lease) -> None:
         """A server has got the name."""
@@ -112,11 +113,21 @@ def holds(sim: ClusterSimulation) -> None:
     assert not watched.wrong, watched.wrong[0]
 
 
+OPTIONS = {"lease_time": LEASE, "state_dir": "leases"}
 SEARCH = Search(
     holds,
     start,
     faults=6,
     window=(1.0, 15.0),
-    kinds=(Crash, OneWay, Partition, Pause, ClockSkew),
-    options={"lease_time": LEASE, "state_dir": "leases"},
+    kinds=(Crash, Crash, OneWay, Partition, Pause, ClockSkew),
+    options=OPTIONS,
 )
+# Whoever holds it on the node with the slow clock is paused; the others' clocks are fast.
+SLOW_AND_PAUSED = (
+    (1.0, ClockSkew(NAMES[0], 1 - SKEW, 40.0)),
+    (1.0, ClockSkew(NAMES[1], 1 + SKEW, 40.0)),
+    (1.0, ClockSkew(NAMES[2], 1 + SKEW, 40.0)),
+    (6.0, Pause(NAMES[0], 10.0)),
+)
+SKEWED = Search(holds, start, faults=SLOW_AND_PAUSED, options=OPTIONS)
+NOT_SKEWED = replace(SKEWED, faults=SLOW_AND_PAUSED[-1:])

@@ -33,7 +33,7 @@ from tests.testing.searches import NAMES, Search
 KEYS = ("x", "y", ("z", 1))
 MEMBERS = 3  # on each node
 QUIET = 0.6  # virtual seconds without a fault, a session that begins or ends, a change
-BUSY = 10.0  # virtual seconds in which processes join, leave and end
+BUSY = 6.0  # virtual seconds in which processes join, leave and end
 View = dict[Any, list[Pid]]
 
 
@@ -215,4 +215,4 @@ def _holds(sim: ClusterSimulation) -> None:
     assert not watched.wrong(), f"in the end: {watched.wrong()}"
 
 
-SEARCH = Search(holds, start, faults=3, window=(0.5, 8.0))
+SEARCH = Search(holds, start, faults=3, window=(0.5, 5.0))

@@ -1,12 +1,12 @@
 """What is searched for in simulated clusters, as data, and a look whether a mistake is found."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from otpy.testing import ClusterSimulation, simulate
-from otpy.testing.faults import KINDS, Fault, draw_schedule
+from otpy.testing.faults import KINDS, Fault, Schedule, draw_schedule
 
 NAMES = ("a@sim", "b@sim", "c@sim")
 
@@ -17,12 +17,18 @@ class Search:
 
     test: Callable[[ClusterSimulation], object]
     start: Callable[[], Any]
-    faults: int
-    window: tuple[float, float]
+    faults: int | Schedule
+    window: tuple[float, float] = (1.0, 60.0)
     kinds: Sequence[type[Fault]] = KINDS
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the simulation
 
-    def run(self, seeds: range) -> int:
+    def schedule(self, seed: int) -> Schedule:
+        """The faults of a seed."""
+        if not isinstance(self.faults, int):
+            return self.faults
+        return draw_schedule(Random(seed), NAMES, self.faults, self.window, self.kinds)
+
+    def run(self, seeds: Iterable[int]) -> int:
         """Run it under these seeds; how many that were. Raises ``SimulationFailed``."""
         return simulate(
             self.test,
@@ -40,8 +46,7 @@ def breaks_within(seeds: int, search: Search) -> bool:
     """Whether a seed of so many finds a promise broken; no time is lost on making it smaller."""
     for seed in range(seeds):
         sim = ClusterSimulation(seed, NAMES, start=search.start, **search.options)
-        faults = draw_schedule(Random(seed), NAMES, search.faults, search.window, search.kinds)
-        sim.schedule(faults)
+        sim.schedule(search.schedule(seed))
         try:
             search.test(sim)
         except (AssertionError, TimeoutError):
