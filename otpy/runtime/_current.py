@@ -58,23 +58,64 @@ def forked_from(node: str) -> NodeForked:
     return NodeForked(f"{node} belongs to the parent process; start a Node in the child")
 
 
+def running_task() -> "asyncio.Task[Any] | None":
+    """The asyncio task that runs on this thread."""
+    loop = running_loop()
+    return None if loop is None else asyncio.current_task(loop)
+
+
+def in_task() -> "TaskProcess | None":
+    """The process that the running task is, or acts for because that process started it.
+
+    An implicit one is of its own task only: a plain task's tasks are plain, too.
+    """
+    proc = IN_TASK.get()
+    if proc is not None and proc.implicit and proc.task is not running_task():
+        return None
+    return proc
+
+
 def current_or_none() -> "Process | None":
     """The current process, or None outside any."""
     proc = HERE.proc
     if proc is None or proc.sched is None:
-        # The loop may run on a thread that is a process itself: its tasks are not that one.
-        task = IN_TASK.get()
+        task = in_task()
         if task is not None and (proc is None or running_loop() is task.loop):
             return task
     return proc
 
 
-def current() -> "Process":
-    """The current process; a plain thread gets an implicit one on the default node.
+def check_thread() -> None:
+    """Raise ``ProcessExit`` if this thread's process has ended: its tasks are its code."""
+    proc = HERE.proc
+    if proc is not None and not proc.alive:
+        proc.raise_dead()
 
-    Raises ``ProcessExit`` in a body whose process is dead, and ``NodeForked`` in a forked child.
+
+def acting() -> "Process | None":
+    """As ``current_or_none``; None also in a task that has no process yet.
+
+    A loop may run on a thread that is a process itself: its tasks are not that one, unless
+    the thread was made one, by ``Node.attached()``, while the loop ran.
+    """
+    check_thread()
+    proc = current_or_none()
+    if proc is None or proc.sched is not None or proc is not HERE.proc:
+        return proc
+    if running_task() is None or getattr(proc, "on_loop", None) is running_loop():
+        return proc
+    return None
+
+
+def current() -> "Process":
+    """The current process; a plain thread or task gets an implicit one, which ends with it.
+
+    On the node of its surroundings, else on the default one. Raises ``ProcessExit`` in a body
+    whose process is dead, and ``NodeForked`` in a forked child.
     """
     proc = current_or_none()
+    if proc is not None and proc.sched is None and running_loop() is not None:
+        proc = acting()
     if proc is None:
         if HERE.left is not None:
             raise forked_from(HERE.left.node.name)
@@ -105,14 +146,14 @@ def may_wait() -> bool:
     me = HERE.proc
     if me is not None and me.sched is not None:
         return True
-    return running_loop() is None and (me is not None or IN_TASK.get() is None)
+    return running_loop() is None and (me is not None or in_task() is None)
 
 
 def check_may_wait(what: str) -> None:
     """Raise ``WouldBlockLoop``, naming the function of ``aio`` that does what ``what`` does."""
     if may_wait():
         return
-    task = IN_TASK.get()
+    task = in_task()
     if running_loop() is None:
         raise WouldBlockLoop(
             f"{what}: this thread works for {task and task.pid!r}, which lives on an event loop "

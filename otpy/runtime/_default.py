@@ -3,11 +3,12 @@
 import threading
 from typing import TYPE_CHECKING
 
-from otpy.runtime._current import HERE, current_or_none
+from otpy.runtime._current import HERE, IN_TASK, current_or_none, running_task
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument
 
 if TYPE_CHECKING:
+    from otpy.runtime.record import Process
     from otpy.runtime.threads import ThreadProcess
 
 _lock = threading.Lock()
@@ -51,10 +52,17 @@ def default_node() -> Node:
 def near_node() -> Node:
     """The node of whoever runs here, or whose event loop does; else the default node.
 
-    Makes no process.
+    A plain task is on the node of the task that started it. Makes no process.
     """
     proc = current_or_none()
-    return proc.node if proc is not None else HERE.node or default_node()
+    if proc is not None:
+        return proc.node
+    if HERE.node is not None:
+        return HERE.node
+    starter = IN_TASK.get()
+    if starter is not None and running_task() is not None and starter.node.state == "running":
+        return starter.node
+    return default_node()
 
 
 def check_node(what: str, node: object) -> None:
@@ -70,8 +78,15 @@ def set_default_node(node: Node | None) -> None:
         _node = node
 
 
-def implicit_process() -> "ThreadProcess":
-    """The implicit process of this thread; raises ``ProcessExit`` once after it was killed."""
+def implicit_process() -> "Process":
+    """The implicit process of the running task, else of this thread.
+
+    A thread's raises ``ProcessExit`` once after it was killed; then there is a new one.
+    """
+    if running_task() is not None:
+        from otpy.runtime.tasks import become_process
+
+        return become_process(near_node())
     guard = _kept.guard
     if guard is not None:
         proc = guard.proc

@@ -15,10 +15,9 @@ import pykka
 from pykka import messages
 from pykka._envelope import Envelope
 
-from otpy.runtime._current import HERE, IN_TASK
+from otpy.runtime._current import HERE, in_task
 from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import REPLY, Internal, Monitor, Process
-from otpy.runtime.tasks import TaskProcess
 from otpy.terms.errors import BadArgument, CallExit, WouldBlockLoop
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILLED, NOPROC, NORMAL, Crash
@@ -75,8 +74,8 @@ def sender() -> Process | None:
     """The process whose body runs here, if it is one. Never makes an implicit process."""
     me = HERE.proc
     if me is None:
-        task = IN_TASK.get()
-        if isinstance(task, TaskProcess) and asyncio._get_running_loop() is task.loop:
+        task = in_task()
+        if task is not None and asyncio._get_running_loop() is task.loop:
             me = task
     if me is not None and not me.alive:
         me.raise_dead()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from otpy.runtime import peers
-from otpy.runtime._current import HERE, forked_from
+from otpy.runtime._current import HERE, forked_from, running_loop
 from otpy.runtime.belongings import Belongings
 from otpy.runtime.busy import hold_back
 from otpy.runtime.locked import LockedProcess
@@ -465,7 +465,11 @@ class Node:
 
     @contextmanager
     def attached(self) -> Generator[Pid, None, None]:
-        """Make the current thread a process of this node while the block runs; gives its pid."""
+        """Make the current thread a process of this node while the block runs; gives its pid.
+
+        In a coroutine ``async with aio.attached(node)`` makes the task one, and no other task
+        of the thread: only such a one can receive.
+        """
         self.check()
         before = HERE.proc
         proc = self.implicit()
@@ -481,6 +485,7 @@ class Node:
         """A process on the calling thread."""
         proc = ThreadProcess(self, self.new_pid(), None, ())
         proc.thread = threading.current_thread()
+        proc.on_loop = running_loop()
         self.procs[proc.pid] = proc
         return proc
 

@@ -13,6 +13,7 @@ from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import ANY, RUNNING, Server
 from otpy.runtime.scheduler import TIMED_OUT
 from otpy.terms.errors import WouldBlockLoop
+from otpy.terms.reasons import NORMAL
 
 if TYPE_CHECKING:
     from otpy.runtime.node import Node
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class TaskProcess(LockedProcess):
     """A process that is a task; blocking calls in it are ``await aio.…``."""
 
-    __slots__ = ("_future", "loop", "task")
+    __slots__ = ("_future", "implicit", "loop", "task")
     kind = "async"
 
     def __init__(
@@ -35,7 +36,8 @@ class TaskProcess(LockedProcess):
         super().__init__(node, pid, fn, args)
         self.loop = loop
         self._future: asyncio.Future[None] | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.implicit = False  # made for a task that was none, which starts other plain ones
 
     def wake(self) -> None:
         self.waiting = RUNNING
@@ -135,6 +137,25 @@ class TaskProcess(LockedProcess):
                 await self.wait(ANY, deadline)
             if deadline is not None and not self.mailbox and clock.now() >= deadline:
                 await _finished(server.handle(TIMED_OUT))
+
+
+def task_process(node: "Node") -> TaskProcess:
+    """A process that the current task is from now on, until somebody ends it."""
+    node.check()
+    proc = TaskProcess(node, node.new_pid(), None, (), asyncio.get_running_loop())
+    proc.task = asyncio.current_task()
+    node.procs[proc.pid] = proc
+    return proc
+
+
+def become_process(node: "Node") -> TaskProcess:
+    """The current task becomes a process until it ends: what an implicit one is to a thread."""
+    proc = task_process(node)
+    proc.implicit = True
+    IN_TASK.set(proc)
+    assert proc.task is not None
+    proc.task.add_done_callback(lambda _: proc.end(NORMAL))
+    return proc
 
 
 async def _finished(result: Any) -> None:

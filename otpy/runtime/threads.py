@@ -13,13 +13,15 @@ from otpy.runtime.record import ANY, RUNNING, Server
 from otpy.runtime.scheduler import TIMED_OUT
 
 if TYPE_CHECKING:
+    import asyncio
+
     from otpy.runtime.node import Node
 
 
 class ThreadProcess(LockedProcess):
     """A process with an OS thread of its own for its whole life (or a borrowed one: implicit)."""
 
-    __slots__ = ("_bell", "actor", "thread")
+    __slots__ = ("_bell", "actor", "on_loop", "thread")
     kind = "thread"
 
     def __init__(self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any) -> None:
@@ -28,6 +30,7 @@ class ThreadProcess(LockedProcess):
         self._bell.acquire()
         self.actor: ThreadActor | None = None
         self.thread: threading.Thread | None = None
+        self.on_loop: asyncio.AbstractEventLoop | None = None  # which ran as the thread became it
 
     def wake(self) -> None:
         self.waiting = RUNNING

@@ -78,9 +78,12 @@ def test_a_task_waits_for_responses(node: Node) -> None:
             assert answer[1] == "asked"
             assert await aio.receive_response(reqids, 0.001) == "timeout"
             assert left() == NOTHING
-        outside = gen_server.send_request(pid, "z")
+            asked_inside = gen_server.send_request(pid, "z")
+        asked_outside = gen_server.send_request(pid, "x")
         with pytest.raises(BadArgument, match="another process"):
-            await aio.receive_response(outside, 5)
+            await aio.receive_response(asked_inside, 5)
+        how, (what, _) = await aio.receive_response(asked_outside, 5)
+        assert (how, what) == ("reply", "x")
 
     asyncio.run(body())
 

@@ -2,9 +2,10 @@
 
 Those of ``gen_server``, ``process`` and ``node`` are here, those of the supervisors, of
 ``sys``, ``agent`` and ``task`` in ``aio.supervisor``, ``aio.task`` and so on. They work in async
-processes and in any other coroutine: there each gets a process of its own, on the node of
-its surroundings, the default node, or ``node=``, for as long as it takes.
-``async with aio.attached()`` makes the task one process for a whole block.
+processes and in any other task. One that is no process, and only calls, gets one for as long as
+the call takes, on the node of its surroundings, the default node, or ``node=``. It becomes one
+until it ends with whatever makes it somebody: ``self_pid()``, a link, a monitor, a send.
+``async with aio.attached()`` makes it one for a block.
 """
 
 from otpy.behaviours.gen_server import cast

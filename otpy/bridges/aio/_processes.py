@@ -16,19 +16,23 @@ T = TypeVar("T")
 async def receive(
     *types: type, where: Callable[[Any], bool] | None = None, timeout: float | None = None
 ) -> Any:
-    """``process.receive``. Raises ``ReceiveTimeout``."""
+    """``process.receive``, of what is sent to ``self_pid()``. Raises ``ReceiveTimeout``.
+
+    Raises ``BadArgument`` in a task that is no process yet, so that nothing can have been sent to
+    it, or that acts for the process that started it: ``async with aio.attached()`` makes it one.
+    """
     check_timeout(timeout)
-    async with _task.process() as me:
-        now = me.node.clock.now
-        deadline = None if timeout is None else now() + timeout
-        seen = 0
-        while True:
-            found, item, seen = scan(me, seen, types, where)
-            if found:
-                return item
-            if deadline is not None and now() >= deadline:
-                raise ReceiveTimeout(f"no matching message within {timeout} seconds")
-            await me.wait(ANY, deadline, seen)
+    me = _task.receiver()
+    now = me.node.clock.now
+    deadline = None if timeout is None else now() + timeout
+    seen = 0
+    while True:
+        found, item, seen = scan(me, seen, types, where)
+        if found:
+            return item
+        if deadline is not None and now() >= deadline:
+            raise ReceiveTimeout(f"no matching message within {timeout} seconds")
+        await me.wait(ANY, deadline, seen)
 
 
 async def sleep(seconds: float) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from otpy.behaviours._start import TIMED_OUT
 from otpy.behaviours.gen_server import give_up
-from otpy.runtime._current import IN_TASK
+from otpy.runtime._current import IN_TASK, acting, check_thread
 from otpy.runtime._default import check_node, near_node
 from otpy.runtime.node import Node
 from otpy.runtime.record import REPLY
-from otpy.runtime.tasks import TaskProcess
+from otpy.runtime.tasks import TaskProcess, become_process, task_process
+from otpy.terms.errors import BadArgument
 from otpy.terms.names import At
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import NORMAL
@@ -19,6 +20,7 @@ from otpy.terms.reasons import NORMAL
 
 def mine() -> TaskProcess | None:
     """The process that the current task is. A task started by it is not that process."""
+    check_thread()
     proc = IN_TASK.get()
     if proc is None or proc.task is not asyncio.current_task():
         return None
@@ -32,25 +34,18 @@ def _check(node: Node | None) -> None:
         check_node("aio", node)
 
 
-def _new(node: Node | None) -> TaskProcess:
-    if node is None:
-        node = near_node()
-    node.check()
-    proc = TaskProcess(node, node.new_pid(), None, (), asyncio.get_running_loop())
-    proc.task = asyncio.current_task()
-    node.procs[proc.pid] = proc
-    return proc
-
-
 @asynccontextmanager
 async def process(node: Node | None = None) -> AsyncGenerator[TaskProcess, None]:
-    """The current task's process; one for the block if it is none. Raises ``BadArgument``."""
+    """The current task's process; one for the block if it is none, or an implicit one elsewhere.
+
+    Raises ``BadArgument``.
+    """
     _check(node)
     proc = mine()
-    if proc is not None:
+    if proc is not None and (node is None or node is proc.node or not proc.implicit):
         yield proc
         return
-    proc = _new(node)
+    proc = task_process(node or near_node())
     token = IN_TASK.set(proc)
     try:
         yield proc
@@ -77,14 +72,27 @@ def lasting(node: Node | None) -> TaskProcess:
     For what the new process is linked to, or monitored by.
     """
     _check(node)
+    return mine() or become_process(node or near_node())
+
+
+def receiver() -> TaskProcess:
+    """The current task's process, which is what ``self_pid()`` gives here, to receive as.
+
+    Raises ``BadArgument`` in a task that is none: nothing could ever come.
+    """
     proc = mine()
-    if proc is None:
-        made = proc = _new(node)
-        IN_TASK.set(made)
-        task = asyncio.current_task()
-        assert task is not None
-        task.add_done_callback(lambda _: made.end(NORMAL))
-    return proc
+    if proc is not None:
+        return proc
+    other = acting()
+    what = (
+        "is no process yet, so nobody can have sent it anything"
+        if other is None
+        else f"acts for {other.pid!r}, whose own task or thread receives what is sent to it"
+    )
+    raise BadArgument(
+        f"receive: this task {what}; make it a process of its own with "
+        "async with aio.attached(), and let it send its self_pid()"
+    )
 
 
 async def answer(
