@@ -100,7 +100,7 @@ def acting() -> "Process | None":
     """
     check_thread()
     proc = current_or_none()
-    if proc is None or proc.sched is not None or proc is not HERE.proc:
+    if proc is None or proc.sched is not None or proc is not HERE.proc or proc is in_task():
         return proc
     if running_task() is None or getattr(proc, "on_loop", None) is running_loop():
         return proc
@@ -173,6 +173,10 @@ def _instead_of(what: str) -> str:
         return f"await aio.blocking(global_.{doing}, ...)"
     if module in ("application", "cluster_ready", "pg"):
         return f"await aio.blocking({what}, ...)"
+    if module == "testing":
+        return f"await otpy.testing.aio.{function}(...)"
+    if module == "fixture":
+        return f"await {function}(...)"
     if what == "process.await_coroutine":
         return "await and the coroutine itself"
     if module in OWN_MODULES:

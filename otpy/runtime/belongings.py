@@ -203,7 +203,7 @@ class Belongings:
 
     def _body_is_over(self, proc: "Process") -> None:
         """Close what a process owned that has no thread to do it: sockets here, the rest apart."""
-        if isinstance(proc, TaskProcess):
+        if isinstance(proc, TaskProcess) and proc.kind == "async":
             self.task_ended(proc)
             return
         rest: list[Owned] = []
@@ -248,7 +248,7 @@ class Belongings:
 
     def close_late(self, proc: "Process", owned: Owned) -> None:
         """Close what a dead body, which is running here, has opened: it is nobody's."""
-        if isinstance(proc, TaskProcess):
+        if isinstance(proc, TaskProcess) and proc.kind == "async":
             closing.later(proc, partial(closing.close_in_task, proc, owned), self._tasks)
         elif proc.kind == "thread" or owned.quick:
             closing.close(proc, owned)

@@ -18,19 +18,11 @@ if TYPE_CHECKING:
     from otpy.runtime.node import Node
 
 
-class ThreadProcess(LockedProcess):
-    """A process with an OS thread of its own for its whole life (or a borrowed one: implicit)."""
+class Parking(LockedProcess):
+    """A process whose thread stops while it waits, until somebody rings its bell."""
 
-    __slots__ = ("_bell", "actor", "on_loop", "thread")
-    kind = "thread"
-
-    def __init__(self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any) -> None:
-        super().__init__(node, pid, fn, args)
-        self._bell = threading.Lock()
-        self._bell.acquire()
-        self.actor: ThreadActor | None = None
-        self.thread: threading.Thread | None = None
-        self.on_loop: asyncio.AbstractEventLoop | None = None  # which ran as the thread became it
+    __slots__ = ()
+    _bell: threading.Lock  # taken, but for the instant after a ring
 
     def wake(self) -> None:
         self.waiting = RUNNING
@@ -60,6 +52,31 @@ class ThreadProcess(LockedProcess):
                 return
         self._bell.acquire()  # somebody woke us at the same instant: take that ring away
 
+    def end(self, reason: Any) -> None:
+        belongings = self.node.belongings
+        try:
+            if belongings.table:
+                belongings.body_over(self)
+        finally:
+            LockedProcess.end(self, reason)
+            if belongings.table:
+                belongings.body_over(self)  # what it was given in its last instant
+
+
+class ThreadProcess(Parking):
+    """A process with an OS thread of its own for its whole life (or a borrowed one: implicit)."""
+
+    __slots__ = ("_bell", "actor", "on_loop", "thread")
+    kind = "thread"
+
+    def __init__(self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any) -> None:
+        super().__init__(node, pid, fn, args)
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self.actor: ThreadActor | None = None
+        self.thread: threading.Thread | None = None
+        self.on_loop: asyncio.AbstractEventLoop | None = None  # which ran as the thread became it
+
     def start(self) -> None:
         self.actor = ThreadActor(self)
         self.actor.begin()
@@ -80,16 +97,6 @@ class ThreadProcess(LockedProcess):
         HERE.proc = None
         self.end(reason)
         self.node.body_ended(self)
-
-    def end(self, reason: Any) -> None:
-        belongings = self.node.belongings
-        try:
-            if belongings.table:
-                belongings.body_over(self)
-        finally:
-            super().end(reason)
-            if belongings.table:
-                belongings.body_over(self)  # what it was given in its last instant
 
     def serve(self, server: Server) -> None:
         lock = self.lock

@@ -4,11 +4,12 @@ What is expected is one or more types, or a value to be equal to; ``where=`` nar
 down. A failure shows what was expected and what is in the mailbox.
 """
 
+import inspect
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, Self
 
 from otpy.runtime import process
-from otpy.runtime._current import current
+from otpy.runtime._current import check_may_wait, current
 from otpy.runtime.arguments import check_function
 from otpy.terms.errors import BadArgument, CallExit, ProcessExit, ReceiveTimeout
 
@@ -63,21 +64,33 @@ def assert_receive(
     """Wait ``timeout`` seconds for a message and take it out: ExUnit's ``assert_receive``.
 
     ``assert_receive(Down, where=lambda down: down.ref == ref)``, ``assert_receive("pong")``.
-    Raises ``AssertionError`` with ``message``, or with what is in the mailbox.
+    Raises ``AssertionError`` with ``message``, or with what is in the mailbox. In a coroutine it is
+    ``await otpy.testing.aio.assert_receive``.
     """
     expected = Expected(what, where)
+    _check_may_wait("assert_receive", timeout)
     try:
         return process.receive(where=expected.matches, timeout=timeout)
     except ReceiveTimeout:
         pass
+    raise missing(expected, timeout, message)
+
+
+def _check_may_wait(function: str, timeout: float) -> None:
+    if timeout != 0:
+        check_may_wait(f"testing.{function}")
+
+
+def missing(expected: Expected, timeout: float, message: str | None) -> AssertionError:
+    """What says that no message came within ``timeout`` seconds; ``message`` if there is one."""
     if message is not None:
-        raise AssertionError(message)
+        return AssertionError(message)
     if any(expected.matches(late) for late in current().mailbox):
-        raise AssertionError(
+        return AssertionError(
             f"Found message matching {expected} after {timeout} s; it came just too late: "
             "increase the timeout"
         )
-    raise AssertionError(f"no matching message after {timeout} s: {expected}\n{_mailbox()}")
+    return AssertionError(f"no matching message after {timeout} s: {expected}\n{_mailbox()}")
 
 
 def assert_received(*what: Any, where: Where | None = None, message: str | None = None) -> Any:
@@ -93,13 +106,22 @@ def assert_received(*what: Any, where: Where | None = None, message: str | None 
 def refute_receive(
     *what: Any, where: Where | None = None, timeout: float = WAIT, message: str | None = None
 ) -> None:
-    """Wait ``timeout`` seconds; a matching message fails the test: ``refute_receive``."""
+    """Wait ``timeout`` seconds; a matching message fails the test: ``refute_receive``.
+
+    In a coroutine it is ``await otpy.testing.aio.refute_receive``.
+    """
     expected = Expected(what, where)
+    _check_may_wait("refute_receive", timeout)
     try:
         found = process.receive(where=expected.matches, timeout=timeout)
     except ReceiveTimeout:
         return
-    raise AssertionError(
+    raise unexpected(expected, found, message)
+
+
+def unexpected(expected: Expected, found: Any, message: str | None) -> AssertionError:
+    """What says that a message came; ``message`` if there is one."""
+    return AssertionError(
         message or f"Unexpectedly received message {found!r} (which matched {expected})"
     )
 
@@ -113,20 +135,38 @@ def catch_exit(fn: Callable[[], Any]) -> Any:
     """The reason with which ``fn()`` exits: ExUnit's ``catch_exit``.
 
     That of a ``CallExit`` is ``(reason, (module, function, args))``. Raises
-    ``AssertionError`` if it does not exit. An end of the process from outside goes on.
+    ``AssertionError`` if it does not exit, and ``BadArgument`` if what it gives must be awaited:
+    that is ``await otpy.testing.aio.catch_exit``. An end of the process from outside goes on.
     """
     check_function("catch_exit", fn)
-    me = current()
-    try:
-        fn()
-    except CallExit as error:
-        return error.exit_reason
-    except ProcessExit as error:
-        if not me.alive:
-            raise
-        return error.reason
-    _nothing()
+    with Catching() as caught:
+        result = fn()
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise BadArgument(
+                f"catch_exit({fn!r}): what it gives has to be awaited; "
+                "use await otpy.testing.aio.catch_exit(...)"
+            )
+    return caught.reason
 
 
-def _nothing() -> NoReturn:
-    raise AssertionError("Expected to catch exit, got nothing")
+class Catching:
+    """A block that is to exit; ``reason`` is with what it did."""
+
+    reason: Any = None
+
+    def __enter__(self) -> Self:
+        self._me = current()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if isinstance(error, CallExit):
+            self.reason = error.exit_reason
+        elif isinstance(error, ProcessExit) and self._me.alive:
+            self.reason = error.reason
+        elif error is None:
+            raise AssertionError("Expected to catch exit, got nothing")
+        else:
+            return False
+        return True

@@ -6,14 +6,16 @@ linked to it ends; the children of ``start_supervised`` stop, the last first; th
 Whatever goes wrong in it fails the test.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from otpy.behaviours import supervisor
+from otpy.behaviours.child_spec import ChildSpec
+from otpy.bridges.aio import blocking
 from otpy.cluster import global_
 from otpy.runtime import process
-from otpy.runtime._current import HERE, current
+from otpy.runtime._current import HERE, current, running_loop
 from otpy.runtime._default import set_default_node
 from otpy.runtime.node import Node
 from otpy.runtime.reports import shown_reason
@@ -29,6 +31,7 @@ from otpy.terms.errors import (
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NORMAL, SHUTDOWN, is_shutdown
+from otpy.testing.case_process import CaseProcess
 from otpy.testing.threads import Threads
 
 MANY = 1_000_000  # restarts: a test's supervisor does not give up
@@ -49,7 +52,7 @@ class Case:
         set_default_node(self.node)
         self._before = HERE.proc
         self._runner: ThreadProcess = self.node.implicit()
-        self.test: ThreadProcess = self.node.implicit()
+        self.test = CaseProcess(self.node)
         self._boss: Pid | None = None
         self._callbacks: dict[Any, Callable[[], Any]] = {}
         self.end_told = False  # that the test's process was ended from outside
@@ -75,9 +78,15 @@ class Case:
 
         ``overrides`` replace fields of its specification: ``restart="temporary"``. Raises
         ``BadChildSpec`` (also for an id that is there: "duplicate_child_name"), ``StartError``.
+        In a coroutine: ``await start_supervised(...)``.
         """
         self._check_caller("start_supervised")
         spec = supervisor.child_spec(child, **overrides)
+        if running_loop() is not None:
+            return blocking(self._start_child, spec)
+        return self._start_child(spec)
+
+    def _start_child(self, spec: ChildSpec) -> Any:
         if self._boss is None:
             with self._as_runner():
                 self._boss = supervisor.start_link([], strategy="one_for_one", max_restarts=MANY)
@@ -91,18 +100,29 @@ class Case:
             raise _duplicate(spec.id) from failed
 
     def start_link_supervised(self, child: Any, **overrides: Any) -> Any:
-        """``start_supervised``, and link the child to the test: ``start_link_supervised!/2``."""
-        self._check_caller("start_link_supervised")
-        pid = self.start_supervised(child, **overrides)
-        process.link(pid)
-        return pid
+        """``start_supervised``, and link the child to the test: ``start_link_supervised!/2``.
 
-    def stop_supervised(self, child_id: Any) -> None:
+        In a coroutine: ``await start_link_supervised(...)``.
+        """
+        self._check_caller("start_link_supervised")
+        started = self.start_supervised(child, **overrides)
+        if running_loop() is not None:
+            return _linked_later(started)
+        process.link(started)
+        return started
+
+    def stop_supervised(self, child_id: Any) -> Any:
         """Stop a child of ``start_supervised`` and forget it: ``stop_supervised!/1``.
 
-        Raises ``ChildError("not_found")``.
+        Raises ``ChildError("not_found")``. In a coroutine: ``await stop_supervised(...)``.
         """
         self._check_caller("stop_supervised")
+        if running_loop() is not None:
+            return blocking(self._stop_child, child_id)
+        self._stop_child(child_id)
+        return None
+
+    def _stop_child(self, child_id: Any) -> None:
         if self._boss is None:
             raise ChildError("not_found", f"{child_id!r} was not started with start_supervised")
         supervisor.terminate_child(self._boss, child_id)
@@ -156,7 +176,7 @@ class Case:
         elif not is_shutdown(test.reason) and not self.end_told:
             failures.append(self.how_it_ended())
 
-    def _servers_of(self, test: ThreadProcess) -> list[Pid]:
+    def _servers_of(self, test: CaseProcess) -> list[Pid]:
         """The servers that the test has started with a link."""
         linked = [self.node.procs.get(pid) for pid in list(test.links or ())]
         return [
@@ -184,6 +204,12 @@ class Case:
         down = _down(ref, None)
         if down.reason != NORMAL:
             failures.append(f"on_exit callback {callback!r} exited: {shown_reason(down.reason)}")
+
+
+async def _linked_later(started: Awaitable[Pid]) -> Pid:
+    pid = await started
+    process.link(pid)
+    return pid
 
 
 def _down(ref: Ref, timeout: float | None) -> Down:

@@ -11,11 +11,14 @@
 | ``cluster``             | ``cluster(3)``: nodes as OS processes, OTP's ``peer`` |
 
 With any of the first five the test itself is a process, so that ``process.receive`` and
-``gen_server.call`` work in it. It may be a coroutine of pytest-asyncio or anyio: there
-``await aio.call(...)`` and so on work on the same node. The ini option
+``gen_server.call`` work in it. It may be a coroutine of pytest-asyncio or of anyio with asyncio,
+as its fixtures may: they are that same process, and what waits is awaited there:
+``await aio.call(...)``, ``await start_supervised(...)``, and the assertions of
+``otpy.testing.aio``. The ini option
 ``otpy_shutdown_timeout`` says how many seconds the supervised children have to stop.
 """
 
+import inspect
 import logging
 from collections.abc import Callable, Generator, Iterator
 from types import ModuleType
@@ -64,15 +67,52 @@ def otpy_case(request: pytest.FixtureRequest) -> Iterator["Case"]:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
     """A test whose process was killed says so, instead of the exit that told it."""
+    case = pyfuncitem.stash.get(CASE, None)
+    if case is None:
+        return (yield)
     from otpy.terms.errors import ProcessExit
+    from otpy.testing.case_process import Exited
 
     try:
         return (yield)
-    except ProcessExit:
-        case = pyfuncitem.stash.get(CASE, None)
-        if case is None or case.test.alive:
+    except (ProcessExit, Exited):
+        if case.test.alive:
             raise
     pytest.fail(case.how_it_ended(), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that is a coroutine runs as the test's process."""
+    if not (isinstance(item, pytest.Function) and CASE in item.stash):
+        return (yield)
+    from otpy.testing.case_process import as_the_test
+
+    plain = item.obj
+    item.obj = as_the_test(plain)
+    try:
+        return (yield)
+    finally:
+        item.obj = plain
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    """A fixture that is a coroutine runs as the process of the test that is being set up."""
+    plain = fixturedef.func
+    is_async = inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain)
+    if not is_async or "otpy_case" not in request.fixturenames:
+        return (yield)
+    from otpy.testing.case_process import as_the_test
+
+    changed: Any = fixturedef  # the other plugins exchange its function, too
+    changed.func = as_the_test(plain)
+    try:
+        return (yield)
+    finally:
+        changed.func = plain
 
 
 @pytest.fixture
@@ -83,7 +123,10 @@ def node(otpy_case: "Case") -> "Node":
 
 @pytest.fixture
 def start_supervised(otpy_case: "Case") -> Callable[..., Any]:
-    """``start_supervised(child)`` starts a child under the test's own supervisor; its pid."""
+    """``start_supervised(child)`` starts a child under the test's own supervisor; its pid.
+
+    In a coroutine it is ``await start_supervised(child)``, as with the two below.
+    """
     return otpy_case.start_supervised
 
 
@@ -94,7 +137,7 @@ def start_link_supervised(otpy_case: "Case") -> Callable[..., Any]:
 
 
 @pytest.fixture
-def stop_supervised(otpy_case: "Case") -> Callable[[Any], None]:
+def stop_supervised(otpy_case: "Case") -> Callable[[Any], Any]:
     """``stop_supervised(id)`` stops a child of ``start_supervised``."""
     return otpy_case.stop_supervised
 

@@ -244,30 +244,3 @@ def test_let_go():
     )
     result.stdout.fnmatch_lines(["threads still running after the test: of the test"])
     result.stdout.fnmatch_lines(["bodies still running after the test:*"])
-
-
-ASYNC = """
-from otpy import aio
-
-async def body(pid):
-    assert await aio.call(pid, "hello") == "hello"
-    other = await aio.start(Worker, 1)
-    assert await aio.call(other, "again") == "again"
-    assert other.node == pid.node == "test@127.0.0.1"
-    await aio.stop(other)
-
-@pytest.fixture
-def pid(start_supervised):
-    return start_supervised((Worker, 1))
-"""
-
-
-def test_test_05_coroutines_of_pytest_asyncio_use_the_same_fixtures(outcomes: Outcomes) -> None:
-    test = "\n@pytest.mark.asyncio\nasync def test_it(pid, on_exit):\n    await body(pid)\n"
-    outcomes(ASYNC + test, passed=1)
-
-
-def test_test_05_coroutines_of_anyio_use_the_same_fixtures(outcomes: Outcomes) -> None:
-    backend = '\n@pytest.fixture\ndef anyio_backend():\n    return "asyncio"\n'
-    test = "\n@pytest.mark.anyio\nasync def test_it(pid, on_exit):\n    await body(pid)\n"
-    outcomes(ASYNC + backend + test, passed=1)
