@@ -143,6 +143,10 @@ class BehaviourLoop:
         beginning: str = self.module.initial_call()
         return beginning
 
+    def ends_in_order(self, sender: Pid) -> bool:
+        """Whether an exit signal of ``sender`` ends it by ``terminate`` if it traps no exits."""
+        return self.module.ends_in_order is True and sender == self.parent
+
     # Start.
 
     def begin(self) -> Any:

@@ -76,6 +76,7 @@ class CallbackModule(ChildClass):
     kind: ClassVar[str] = "thread"
     is_async: ClassVar[bool] = False
     refuses: ClassVar[bool] = False  # a reply that cannot be sent is refused, and not its end
+    ends_in_order: ClassVar[bool] = False  # by ``terminate`` when its parent ends it, untrapped
 
     def __init_subclass__(
         cls, *, green: bool | None = None, kernel: bool = False, **options: Unpack[ChildOptions]

@@ -73,6 +73,7 @@ class Server(Protocol):
     def begin(self) -> Any: ...
     def handle(self, item: Any) -> Any: ...
     def on_timeout(self) -> Any: ...
+    def ends_in_order(self, sender: Pid) -> bool: ...
 
 
 class Alias:
@@ -318,7 +319,7 @@ class Process:
             del self.links[sender]
         elif reason == KILL:
             return self.die(KILLED)
-        if self.trap_exit:
+        if self.trap_exit or (self.server is not None and self.server.ends_in_order(sender)):
             self.append(Exit(sender, reason))
             return None
         if reason == NORMAL and (signal.link or sender != self.pid):

@@ -11,8 +11,10 @@ from otpy import (
     CallExit,
     Crash,
     Down,
+    Exit,
     GenServer,
     Node,
+    Ok,
     Pid,
     ProcessExit,
     StartError,
@@ -215,3 +217,155 @@ def test_sys_shows_the_actor_and_does_not_take_it_away(node: Node) -> None:
 
 class Other(GenServer[Any]):
     """Knows no actors."""
+
+
+class Member(pykka.ThreadingActor):
+    """An actor whose code uses otpy; it does what it is sent, and keeps the rest."""
+
+    def __init__(self, owner: Pid) -> None:
+        super().__init__()
+        self.owner = owner
+        process.send(owner, ("init", self_pid()))
+        self.actor_ref.tell("from __init__")
+
+    def on_start(self) -> None:
+        process.send(self.owner, ("on_start", self_pid()))
+
+    def on_stop(self) -> None:
+        process.send(self.owner, ("on_stop", self_pid()))
+
+    def on_receive(self, message: Any) -> Any:
+        if callable(message):
+            return message()
+        process.send(self.owner, ("got", message))
+        return None
+
+
+def member(**options: Any) -> tuple[Pid, Pid]:
+    """A supervisor and its member."""
+    spec = supervisor.child_spec(pykka_child(Member, self_pid()), restart="temporary", **options)
+    sup = supervisor.start_link([], strategy="one_for_one")
+    pid = supervisor.start_child(sup, spec)
+    assert told("init") == told("on_start") == pid
+    assert told("got") == "from __init__"
+    return sup, pid
+
+
+def told(what: str) -> Any:
+    return process.receive(tuple, where=lambda item: item[0] == what, timeout=WAIT)[1]
+
+
+class Server(gen_server.GenServer[Any], green=True):
+    """Any server."""
+
+    def init(self, arg: Any, /) -> Any:
+        return Ok(arg)
+
+
+def test_all_code_of_the_actor_runs_as_the_child(node: Node) -> None:
+    sup, pid = member()
+    ref = process.actor_ref(pid)
+    assert gen_server.call(pid, self_pid) == pid
+    assert ref.ask(self_pid, timeout=WAIT) == pid
+    assert supervisor.which_children(sup)[0].pid == pid
+    supervisor.stop(sup)
+    assert told("on_stop") == pid
+
+
+def test_what_is_sent_to_the_pid_and_downs_reach_on_receive(node: Node) -> None:
+    _, pid = member()
+    other = process.spawn(process.receive)
+    ref = gen_server.call(pid, lambda: process.monitor(other))
+    gen_server.call(pid, lambda: process.send(self_pid(), "to myself"))
+    gen_server.call(pid, lambda: process.send_after(self_pid(), "later", 0.0))
+    assert {told("got"), told("got")} == {"to myself", "later"}
+    process.send(other, "end")
+    assert told("got") == Down(ref, other, "normal")
+
+
+def test_the_actor_s_code_may_receive(node: Node) -> None:
+    _, pid = member()
+
+    def asks() -> Any:
+        answers = process.spawn(process.send, self_pid(), ("answer", 42))
+        assert answers != self_pid()
+        return process.receive(tuple, timeout=WAIT)
+
+    assert process.actor_ref(pid).ask(asks, timeout=WAIT) == ("answer", 42)
+
+
+def test_what_the_actor_is_linked_to_ends_with_it(node: Node) -> None:
+    _, pid = member()
+    server = gen_server.call(pid, lambda: gen_server.start_link(Server, None))
+    watch = process.monitor(server)
+    process.send(pid, lambda: 1 / 0)
+    assert down(watch).type == "ZeroDivisionError"
+
+
+def test_the_actor_ends_with_what_it_is_linked_to(node: Node) -> None:
+    _, pid = member()
+    server = gen_server.call(pid, lambda: gen_server.start_link(Server, None))
+    watch = process.monitor(pid)
+    process.exit(server, "over")
+    assert down(watch) == "over"
+
+
+def test_an_actor_that_traps_exits_is_told_of_them(node: Node) -> None:
+    sup, pid = member()
+
+    def trap() -> Pid:
+        assert process.flag(trap_exit=True) is False
+        return gen_server.start_link(Server, None)
+
+    server = gen_server.call(pid, trap)
+    process.exit(server, "over")
+    assert told("got") == Exit(server, "over")
+    supervisor.stop(sup)  # whose exit is never for ``on_receive``
+    assert told("on_stop") == pid
+    assert process.info(self_pid(), "messages") == {"messages": []}
+
+
+def test_who_asks_an_actor_that_ends_first_is_told(node: Node) -> None:
+    _, pid = member()
+    ref = process.actor_ref(pid)
+    entered, go = threading.Event(), threading.Event()
+
+    def holds() -> None:
+        entered.set()
+        go.wait(WAIT)
+
+    ref.tell(holds)
+    assert entered.wait(WAIT)
+    answer, stopped = ref.ask(self_pid, block=False), ref.stop(block=False)
+    process.exit(pid, "kill")
+    with pytest.raises(pykka.ActorDeadError):
+        answer.get(timeout=WAIT)
+    assert stopped.get(timeout=WAIT) in (None, True)
+    go.set()
+    assert not ref.is_alive()
+
+
+def test_an_exit_of_an_actor_that_is_asked_is_an_actor_dead_error(node: Node) -> None:
+    _, pid = member()
+    watch = process.monitor(pid)
+    with pytest.raises(pykka.ActorDeadError):
+        process.actor_ref(pid).ask(lambda: process.exit("shutdown"), timeout=WAIT)
+    assert down(watch) == "shutdown"
+    assert told("on_stop") == pid
+
+
+def test_an_exception_of_an_actor_that_is_asked_is_its_own(node: Node) -> None:
+    _, pid = member()
+    with pytest.raises(ZeroDivisionError):
+        process.actor_ref(pid).ask(lambda: 1 / 0, timeout=WAIT)
+    assert gen_server.call(pid, self_pid) == pid
+
+
+def test_a_suspended_actor_waits_as_any_server(node: Node) -> None:
+    _, pid = member()
+    sys.suspend(pid)
+    process.send(pid, "held")
+    process.actor_ref(pid).tell("held, too")
+    assert process.info(pid, "message_queue_len") == {"message_queue_len": 2}
+    sys.resume(pid)
+    assert [told("got"), told("got")] == ["held", "held, too"]
