@@ -57,7 +57,8 @@ def client(name: str, leave: Callable[[], Any] = process.receive) -> Pid:
             process.send(me, (name, lent))
             leave()
 
-    return process.spawn(body)
+    process.flag(trap_exit=True)  # some clients are killed, and the test goes on
+    return process.spawn_link(body)
 
 
 def lent_to(name: str) -> Pid:

@@ -2,8 +2,9 @@
 
 The end of a test, in this order: the test's process exits with "shutdown", so what is
 linked to it ends; the children of ``start_supervised`` stop, the last first; the
-``on_exit`` callbacks run, the last first, each as a process of its own; the node stops.
-Whatever goes wrong in it fails the test.
+``on_exit`` callbacks run, the last first, each as a process of its own; what the test has
+started is looked for, and found if nobody has ended it; the node stops. Whatever goes wrong
+in it fails the test.
 """
 
 from collections.abc import Awaitable, Callable, Generator
@@ -32,6 +33,7 @@ from otpy.terms.messages import Down
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.reasons import NORMAL, SHUTDOWN, is_shutdown
 from otpy.testing.case_process import CaseProcess
+from otpy.testing.leftovers import Processes
 from otpy.testing.threads import Threads
 
 MANY = 1_000_000  # restarts: a test's supervisor does not give up
@@ -44,12 +46,14 @@ class Failures(list[str]):
 class Case:
     """A node, the test as one of its processes, and what must be undone when it is over."""
 
-    def __init__(self, patience: float = 10.0) -> None:
+    def __init__(self, patience: float = 10.0, leaves_processes: bool = False) -> None:
         self.patience = patience
+        self.leaves_processes = leaves_processes
         self.threads = Threads()
         self.node = Node("test@127.0.0.1", orphan_grace=1.0).start()
         global_.start(self.node)
         set_default_node(self.node)
+        self.processes = Processes(self.node)
         self._before = HERE.proc
         self._runner: ThreadProcess = self.node.implicit()
         self.test = CaseProcess(self.node)
@@ -154,6 +158,8 @@ class Case:
             self._stop_children(failures)
             for callback in reversed(list(self._callbacks.values())):
                 self._run(callback, failures)
+            if not self.leaves_processes:
+                failures.extend(self.processes.left_behind())
         finally:
             set_default_node(None)
             HERE.proc = self._before

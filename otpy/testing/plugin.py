@@ -15,7 +15,9 @@ With any of the first five the test itself is a process, so that ``process.recei
 as its fixtures may: they are that same process, and what waits is awaited there:
 ``await aio.call(...)``, ``await start_supervised(...)``, and the assertions of
 ``otpy.testing.aio``. The ini option
-``otpy_shutdown_timeout`` says how many seconds the supervised children have to stop.
+``otpy_shutdown_timeout`` says how many seconds the supervised children have to stop. Threads
+and processes that are left running fail the test; ``@pytest.mark.otpy_leaves_processes``, or
+the ini option of that name, allows processes.
 """
 
 import inspect
@@ -36,16 +38,29 @@ if TYPE_CHECKING:
     from otpy.testing.cluster import Cluster
 
 CASE: "pytest.StashKey[Case]" = pytest.StashKey()
+MARKER = "otpy_leaves_processes"
 CLUSTERS: "pytest.StashKey[list[Cluster]]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The ini option."""
+    """The ini options."""
     parser.addini(
         "otpy_shutdown_timeout",
         "seconds for the children of start_supervised to stop",
         default="10",
     )
+    parser.addini(
+        MARKER,
+        "whether processes that a test leaves running on its node are no failure",
+        type="bool",
+        default=False,
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker."""
+    text = f"{MARKER}: processes that the test leaves running on its node are no failure"
+    config.addinivalue_line("markers", text)
 
 
 @pytest.fixture
@@ -53,8 +68,10 @@ def otpy_case(request: pytest.FixtureRequest) -> Iterator["Case"]:
     """The test as ``otpy.testing.case.Case``: what the other fixtures are made of."""
     from otpy.testing.case import Case
 
-    case = Case(float(request.config.getini("otpy_shutdown_timeout")))
-    request.node.stash[CASE] = case
+    item: pytest.Item = request.node
+    leaves = bool(item.get_closest_marker(MARKER) or request.config.getini(MARKER))
+    case = Case(float(request.config.getini("otpy_shutdown_timeout")), leaves)
+    item.stash[CASE] = case
     failures = ["the test's end was not reached"]
     try:
         yield case
@@ -117,7 +134,11 @@ def pytest_fixture_setup(
 
 @pytest.fixture
 def node(otpy_case: "Case") -> "Node":
-    """A fresh node; the test is one of its processes. What is left running fails the test."""
+    """A fresh node; the test is one of its processes. What is left running fails the test.
+
+    That is threads, and processes that neither a link nor ``start_supervised`` ends with it; the
+    marker ``otpy_leaves_processes`` (or the ini option of that name) allows the latter.
+    """
     return otpy_case.node
 
 

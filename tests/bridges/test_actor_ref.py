@@ -33,6 +33,9 @@ from otpy import (
 from otpy.runtime import actor_refs
 from otpy.testing.waiting import eventually
 
+# Whoever has a reference needs no link.
+pytestmark = pytest.mark.otpy_leaves_processes
+
 WAIT = 5.0
 
 

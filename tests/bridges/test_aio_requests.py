@@ -62,6 +62,7 @@ def left() -> Any:
 NOTHING: dict[str, Any] = {"monitors": [], "messages": []}
 
 
+@pytest.mark.otpy_leaves_processes
 def test_a_task_waits_for_responses(node: Node) -> None:
     pid = gen_server.start(Echo, 0)
 
@@ -164,6 +165,7 @@ def test_an_async_process_that_became_a_machine_goes_on_as_one_of_coroutines(nod
     gen_statem.stop(pid)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_a_task_waits_for_responses_of_a_machine(node: Node) -> None:
     pid = gen_statem.start(Light, ())
 
@@ -230,6 +232,7 @@ def tells(who: Pid, event: Any, _: Any) -> Any:
     return who
 
 
+@pytest.mark.otpy_leaves_processes
 def test_the_rest_of_sys(node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pid = gen_server.start(Echo, 0, name="echo")
     file = tmp_path / "events"

@@ -69,6 +69,7 @@ def test_a_coroutine_awaits_tasks_of_every_kind(node: Node) -> None:
     run(main)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_a_coroutine_yields_shuts_down_and_ignores(node: Node) -> None:
     async def main() -> None:
         t = aio.task.async_(stuck)
@@ -168,6 +169,7 @@ def test_a_coroutine_has_supervised_tasks(node: Node) -> None:
     run(main)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_a_coroutine_uses_an_agent(node: Node) -> None:
     async def main() -> None:
         pid = await aio.agent.start(lambda a: a, 1, name="n")

@@ -274,7 +274,7 @@ PLACES: list[Callable[[str], None]] = [
 @pytest.fixture
 def witness(node: Node) -> Any:
     """A server that keeps all it is sent, by a local and by a global name."""
-    pid = gen_server.start(Witness, 0, name=SERVER)
+    pid = gen_server.start_link(Witness, 0, name=SERVER)
     assert global_.register_name(SERVER, pid)
     return pid
 

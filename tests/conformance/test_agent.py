@@ -56,6 +56,7 @@ class Named(Agent, id="the agent", green=True):
         return agent.start_link(lambda: arg, name="named agent", green=cls.green)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_agent_01_functions_run_in_the_agents_process(run: Runner) -> None:
     """get/update/get_and_update/cast run the fun in the agent process."""
 
@@ -70,6 +71,7 @@ def test_agent_01_functions_run_in_the_agents_process(run: Runner) -> None:
     run(body)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_agent_02_update_gives_nothing_and_get_and_update_the_first(run: Runner) -> None:
     """update -> :ok; get_and_update returns first element; cast :ok immediately."""
 
@@ -121,6 +123,7 @@ def test_agent_04_a_bad_result_of_get_and_update_ends_the_agent(run: Runner, val
     run(body)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_agent_05_a_time_out_ends_the_call_and_not_the_update(run: Runner) -> None:
     """timeout exits caller; agent still applies the update."""
 
@@ -158,6 +161,7 @@ def test_agent_06_a_first_function_that_fails_is_a_failed_start(run: Runner) -> 
     run(body)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_agent_07_functions_take_arguments_and_agents_names(run: Runner) -> None:
     """mfa variants; name, spawn_opt options."""
 
@@ -237,6 +241,7 @@ def test_agent_10_after_stop_there_is_nobody(run: Runner) -> None:
     run(body)
 
 
+@pytest.mark.otpy_leaves_processes
 def test_agent_07_what_is_no_function_is_named(run: Runner) -> None:
     async def coroutine(state: int) -> int:
         return state

@@ -1,5 +1,7 @@
 """PROC-52 to 61: aliases."""
 
+import pytest
+
 from otpy.runtime import process
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid
@@ -65,6 +67,7 @@ def test_proc_54_unalias_tells_whether_it_was_active(world: World) -> None:
     assert process.unalias(ref) is False
 
 
+@pytest.mark.otpy_leaves_processes
 @everywhere
 def test_proc_55_a_demonitor_alias_ends_with_its_monitor(world: World) -> None:
     """PROC-55: monitor alias demonitor: deactivated by DOWN or demonitor."""
@@ -107,6 +110,7 @@ def test_proc_57_an_explicit_unalias_alias_survives_the_down(world: World) -> No
     assert process.unalias(ref) is True
 
 
+@pytest.mark.otpy_leaves_processes
 @everywhere
 def test_proc_58_demonitor_also_deactivates_a_reply_demonitor_alias(world: World) -> None:
     """PROC-58: demonitor of a reply_demonitor monitor also deactivates the alias."""

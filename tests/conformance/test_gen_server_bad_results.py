@@ -88,6 +88,7 @@ def test_gs_28_the_report_of_a_bad_return_names_the_callback_and_what_it_may_ret
     assert f"{server.__qualname__}.{callback} may return {results}" in text
 
 
+@pytest.mark.otpy_leaves_processes
 @pytest.mark.parametrize("timeout", BAD_TIMES)
 def test_gs_19_a_bad_timeout_of_a_call_is_named_and_nothing_is_sent(
     run: Runner, timeout: Any

@@ -135,6 +135,7 @@ def test_gs_66_a_node_that_is_lost_is_an_answer(cluster: Cluster) -> None:
         nothing_more()
 
 
+@pytest.mark.otpy_leaves_processes
 def test_gs_67_a_collection_gives_answers_as_they_come(run: Runner) -> None:
     """request collections: add/size/to_list, responses in completion order with labels, no_request
     when empty, duplicate add badarg."""

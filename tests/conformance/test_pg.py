@@ -25,6 +25,9 @@ from otpy import (
 from otpy.testing import Reports, eventually
 from tests.conformance.conftest import Runner, until
 
+# A scope is started without a link, and lives as long as its node.
+pytestmark = pytest.mark.otpy_leaves_processes
+
 
 def spawn() -> Pid:
     """A process that does nothing until it is ended."""

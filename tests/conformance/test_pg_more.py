@@ -19,6 +19,9 @@ from otpy import (
 )
 from tests.conformance.conftest import Runner
 
+# A scope is started without a link, and lives as long as its node.
+pytestmark = pytest.mark.otpy_leaves_processes
+
 
 class Room(enum.Enum):
     BLUE = "blue"

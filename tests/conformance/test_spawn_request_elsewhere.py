@@ -129,6 +129,7 @@ def test_proc_49_a_demonitor_after_the_reply_works(ask: Callable[..., Ref]) -> N
     assert process.info(self_pid(), "messages") == {"messages": []}
 
 
+@pytest.mark.otpy_leaves_processes
 def test_proc_49_on_one_node_the_reply_is_there_at_once(node: Node) -> None:
     """demonitor after spawn_reply works, also while the reply is in the mailbox: as in OTP. The
     reply is none of the messages that ``flush`` removes."""

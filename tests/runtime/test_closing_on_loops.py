@@ -86,6 +86,7 @@ def test_a_task_that_is_a_process_for_a_block_closes_at_its_end(node: Node) -> N
     assert asyncio.run_coroutine_threadsafe(main(), node.loop).result(5) == ["closed"]
 
 
+@pytest.mark.otpy_leaves_processes
 def test_a_task_that_became_a_process_until_it_ends_closes_then(node: Node) -> None:
     """As one does that starts a linked server."""
     log: list[str] = []

@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 import pluggy
+import pytest
 
 from otpy import Node, gen_server
 from otpy.runtime.node import Node as OtpysOwn
@@ -89,6 +90,7 @@ class Asked(Holder, green=True):
         return callback_of(frames, type(self), None), may_end(frames[0])
 
 
+@pytest.mark.otpy_leaves_processes
 def test_a_callback_may_be_ended_and_is_named_whatever_it_calls(node: Node) -> None:
     assert gen_server.call(gen_server.start(Asked, None), "which") == ("handle_call", True)
 
