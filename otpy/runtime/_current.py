@@ -175,8 +175,6 @@ def _instead_of(what: str) -> str:
         return f"await aio.blocking({what}, ...)"
     if module == "testing":
         return f"await otpy.testing.aio.{function}(...)"
-    if module == "fixture":
-        return f"await {function}(...)"
     if what == "process.await_coroutine":
         return "await and the coroutine itself"
     if module in OWN_MODULES:

@@ -34,7 +34,7 @@ from otpy.testing._cluster_program import Program, named, named_module
 from otpy.testing._cluster_views import Expected, await_views
 from otpy.testing._fork_server import ForkServer
 from otpy.testing._namespaces import APART, MOST, Namespaces, check_possible, host
-from otpy.testing.waiting import eventually
+from otpy.testing.waiting import probed
 
 T = TypeVar("T")
 Network = Literal["mesh", "netns"]
@@ -253,8 +253,11 @@ class Cluster:
         return self.call(node, there.start_tree, children, options)
 
     def wait_for(self, condition: Callable[[], T], timeout: float = WAIT) -> T:
-        """The first true result of ``condition``, as ``eventually``. Raises ``AssertionError``."""
-        return eventually(condition, timeout)
+        """The first true result of ``condition``, as ``eventually``. Raises ``AssertionError``.
+
+        Like all of a cluster's methods it stops the thread, also that of an event loop.
+        """
+        return probed(condition, timeout)
 
     def logs(self, node: str) -> str:
         """What a node has written and logged (from INFO on), in all its lives."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from otpy.runtime import process
-from otpy.runtime._current import check_may_wait, current_or_none
+from otpy.runtime._current import check_may_wait, current_or_none, running_loop
 from otpy.runtime.arguments import check_function, check_seconds
 
 T = TypeVar("T")
@@ -54,7 +54,12 @@ def eventually(probe: Callable[[], T], timeout: float = 5.0) -> T:
     check_function("eventually", probe)
     check_seconds("timeout", timeout)
     check_may_wait("testing.eventually")
-    me = current_or_none()
+    return probed(probe, timeout)
+
+
+def probed(probe: Callable[[], T], timeout: float) -> T:
+    """``eventually``; on the thread of an event loop it holds up the loop."""
+    me = current_or_none() if running_loop() is None else None
     probing: Probing[T] = Probing(timeout, time.monotonic if me is None else me.node.clock.now)
     while True:
         try:

@@ -1,5 +1,6 @@
 """The test kit's cluster of OS processes: what is asked of it, and what is done to it."""
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable
@@ -387,3 +388,13 @@ def test_names_go_on_after_z() -> None:
 def test_arguments_are_checked(text: str, make: Callable[[], object]) -> None:
     with pytest.raises(BadArgument, match=text):
         make()
+
+
+def test_a_coroutine_may_use_a_cluster(cluster: Make) -> None:
+    async def body() -> str:
+        c = cluster(2)
+        c.wait_for(lambda: c.call("a", node.list_) == [B])
+        found: str = c.call("a", node.self_)
+        return found
+
+    assert asyncio.run(body()) == A
