@@ -49,9 +49,9 @@ def test_test_01_a_coroutine_receives_what_is_sent_to_the_test(run: Outcomes) ->
         """
 async def test_messages(node):
     me = self_pid()
-    process.send_after(me, "late", 0.01)
     with pytest.raises(AssertionError, match="no matching message"):
         await kit.assert_receive("late", timeout=0)
+    process.send_after(me, "late", 0.01)
     assert await kit.assert_receive("late", timeout=5) == "late"
     process.send(me, ("pair", 1))
     assert kit.assert_received(tuple) == ("pair", 1)
@@ -78,7 +78,7 @@ def test_test_04_a_coroutine_refutes_a_message(run: Outcomes) -> None:
     run(
         """
 async def test_it(node):
-    await kit.refute_receive("late", timeout=0.005)
+    await kit.refute_receive(timeout=0.005, where=lambda message: True)
     process.send_after(self_pid(), ("late", 1), 0.005)
     with pytest.raises(AssertionError, match="Unexpectedly received message .'late', 1."):
         await kit.refute_receive(tuple, timeout=5)
