@@ -247,7 +247,7 @@ class Scheduler:
 
     def _loop(self) -> None:
         ready, free, here = self.ready, self.free, HERE
-        me = getcurrent()
+        me: Any = getcurrent()
         mask = POLL_EVERY - 1
         while True:
             self.turn = turn = self.turn + 1
@@ -264,7 +264,10 @@ class Scheduler:
             if body is not None:
                 if len(free) < POOL:
                     free.append(me)
+                    # A parked frame that names its own greenlet is a cycle which is never found.
+                    me = None
                     body.switch()
+                    me = getcurrent()
                     continue
                 me.parent = body
                 return
@@ -275,7 +278,7 @@ class Scheduler:
             here.proc = None
         self.over = True
         assert self._root is not None
-        self._root.switch()
+        me.parent = self._root  # which goes on when this one ends, as it must: else it stays
 
     def dispatch(self, proc: GreenProcess) -> None:
         """Run a process that holds no stack, for one slice."""

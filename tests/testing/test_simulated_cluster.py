@@ -1,6 +1,8 @@
 """The demo's story over the in-memory transport, under seeds and on real threads."""
 
+import gc
 from collections.abc import Iterator
+from weakref import ref as weakref
 
 import pytest
 
@@ -122,3 +124,19 @@ def test_a_taken_name_or_port_is_refused() -> None:
             start_mesh(twin, network=network)
         with pytest.raises(AddressInUse, match="sim:7"):
             start_mesh(b, network=network, port=7)
+
+
+def test_a_simulation_that_is_over_leaves_nothing_behind() -> None:
+    """Ten thousand of them run in one interpreter."""
+
+    def over() -> "weakref[ClusterSimulation]":
+        sim = ClusterSimulation(1, NAMES, start=start_workers)
+        sim.wait(lambda: meshed(sim) and agreed(sim, NAMES))
+        sim.call(A, process.sleep, 1.0)
+        sim.close()
+        return weakref(sim)
+
+    left = [over() for _ in range(4)]
+    gc.collect()
+    # The interpreter itself may hold on to what ran last.
+    assert [ref() for ref in left[:-1]] == [None, None, None]

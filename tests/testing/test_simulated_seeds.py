@@ -41,7 +41,7 @@ CHUNKS = [
 pytestmark = pytest.mark.usefixtures("quiet_log")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _frozen() -> Iterator[None]:
     """What was there before is no garbage: a tenth of the time went into looking at it."""
     gc.collect()
