@@ -289,7 +289,8 @@ MODULES = [
     (
         faults,
         """
-        Break Crash Fault KINDS OneWay Partition Pause Schedule draw_fault draw_schedule lasts
+        Break ClockSkew Crash Fault KINDS OneWay Partition Pause SKEW Schedule draw_fault
+        draw_schedule lasts
         """,
     ),
 ]
