@@ -49,6 +49,8 @@ def test_a_skewed_clock_gains_and_keeps_what_it_has_gained() -> None:
 @pytest.mark.parametrize("rate", [0.5, 0.99, 1.01, 2.0])
 def test_all_timers_of_a_node_follow_its_clock(rate: float) -> None:
     sim = cluster()
+    sim.inject(ClockSkew(A, 1.5, 1.0))  # so it is ahead from the beginning
+    sim.let_faults_pass()
     due: dict[str, float] = {}
     began = sim.elapsed
 
@@ -131,10 +133,18 @@ def test_a_clock_is_skewed_also_after_a_crash_and_true_again_when_the_skew_is_ov
 def test_timers_of_a_paused_node_whose_clock_is_skewed_fire_when_it_goes_on() -> None:
     sim, log = cluster(), list[float]()
     sim.call(A, lambda: process.spawn(ticks(log, sim)))
-    sim.inject(Pause(A, 5.5))
+
+    def waits() -> None:
+        process.send_after(self_pid(), "tick", 1.0)
+        process.receive(where=lambda message: message == "never")
+
+    pid = sim.call(A, lambda: process.spawn(waits))
+    sim.let_pass(0.1)
+    sim.inject(Pause(A, 5.4))
     sim.inject(ClockSkew(A, 2.0, 100.0))
-    sim.let_pass(5.4)
+    sim.let_pass(5.3)
     assert log == []
+    assert list(sim.nodes[A].procs[pid].mailbox) == []
     sim.let_pass(1.0)
     assert len(log) == 2, "late, and half a second after that"
 
