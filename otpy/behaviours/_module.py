@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, TypedDict, Unpack
+from typing import Any, ClassVar, Literal, TypedDict, Unpack, get_args
 
 from otpy.behaviours._code_change import CodeChangeRefused
 from otpy.behaviours.child_spec import ChildSpec, check, keyed, of_class
@@ -12,6 +12,7 @@ from otpy.terms.errors import BadArgument, BadChildSpec
 from otpy.terms.pid import Pid
 
 OPTIONS = ("green", "restart", "shutdown", "significant", "id")
+Interrupt = Literal["once", "never"]
 
 
 class ChildOptions(TypedDict, total=False):
@@ -77,13 +78,26 @@ class CallbackModule(ChildClass):
     is_async: ClassVar[bool] = False
     refuses: ClassVar[bool] = False  # a reply that cannot be sent is refused, and not its end
     ends_in_order: ClassVar[bool] = False  # by ``terminate`` when its parent ends it, untrapped
+    interrupt: ClassVar[Interrupt] = "once"  # a thread that computes on after its process's end
+    own_options: ClassVar[tuple[str, ...]] = ("interrupt",)
 
     def __init_subclass__(
-        cls, *, green: bool | None = None, kernel: bool = False, **options: Unpack[ChildOptions]
+        cls,
+        *,
+        green: bool | None = None,
+        kernel: bool = False,
+        interrupt: Interrupt | None = None,
+        **options: Unpack[ChildOptions],
     ) -> None:
         super().__init_subclass__(**options)
         if green is not None:
             check_flag(f"class {cls.__name__}: green", green)
+        if interrupt is not None:
+            if interrupt not in get_args(Interrupt):
+                raise BadArgument(
+                    f"class {cls.__name__}: interrupt={interrupt!r}; expected 'once' or 'never'"
+                )
+            cls.interrupt = interrupt
         cls.is_async = any(inspect.iscoroutinefunction(getattr(cls, x)) for x in cls.callbacks())
         if cls.is_async:
             cls.kind = "async"

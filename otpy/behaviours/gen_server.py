@@ -58,8 +58,9 @@ class GenServer(CallbackModule, Generic[S]):
     """Subclass it, with the state's type: ``class Counter(GenServer[int], green=True)``.
 
     Class options: ``restart``, ``shutdown`` and ``id`` for its child spec; ``green``
-    to run on the node's user scheduler instead of on a thread of its own. A class with
-    any ``async def`` callback runs as a task on the node's event loop.
+    to run on the node's user scheduler instead of on a thread of its own; ``interrupt="never"``
+    for a thread that must not be interrupted, not even when it computes on after the process's
+    end. A class with any ``async def`` callback runs as a task on the node's event loop.
     """
 
     @classmethod

@@ -100,7 +100,7 @@ class GenStatem(CallbackModule, Generic[S, D]):
 
     callback_mode: ClassVar[str | None] = None
     state_enter: ClassVar[bool] = False
-    own_options = ("callback_mode", "state_enter")
+    own_options = ("callback_mode", "state_enter", "interrupt")
 
     def __init_subclass__(
         cls,

@@ -15,6 +15,8 @@ call is interrupted either, none that the user's code takes just before a ``try`
   such a place; from there on an interpreter of this version raises it at once. Looking
   and setting are one C call, so that the thread cannot move in between. A loop that is
   asleep or waits for a lock or a socket whenever one looks is not ended this way.
+  Orphans (``orphans.py``) are interrupted like this on every version: no tool of
+  ``sys.monitoring`` is taken for them, of which there are few.
 """
 
 import ctypes
@@ -36,10 +38,20 @@ if TYPE_CHECKING:
 
 # Nothing begins to fail in these: they give back what was taken, or lose the exception.
 SPARED = frozenset(("__exit__", "__aexit__", "__del__"))
+STRIKE = 0.002  # seconds between attempts to end a process
+
+
+class Target(Protocol):
+    """A thread, and what changes with whatever it is at: a scheduler, or a thread process."""
+
+    @property
+    def thread(self) -> threading.Thread | None: ...
+    @property
+    def turn(self) -> int: ...
 
 
 class Interrupter(Protocol):
-    """Raises in one scheduler's thread."""
+    """Raises in one thread."""
 
     def strike(self, turn: int, package: str, reason: Any) -> bool:
         """Have ``ProcessExit(reason)`` come up in the process that runs in ``turn``.
@@ -78,17 +90,17 @@ def exit_class(reason: Any) -> type[ProcessExit]:
 
 
 class Pending:
-    """Python 3.11: by an exception set from outside, where it must come up at once."""
+    """By an exception set from outside, where it must come up at once."""
 
-    def __init__(self, sched: "Scheduler") -> None:
-        self.sched = sched
+    def __init__(self, target: Target) -> None:
+        self.target = target
         # A prototype of its own: ctypes.pythonapi's attributes are everybody's.
         prototype = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)
         self._set = prototype(("PyThreadState_SetAsyncExc", ctypes.pythonapi))
 
     def strike(self, turn: int, package: str, reason: Any) -> bool:
         """See ``Interrupter``."""
-        frames = frames_of(self.sched.thread)
+        frames = frames_of(self.target.thread)
         if not frames or not _stands_safe(frames[0]):
             return False
         if not is_own(frames[0], package) or not may_end(frames[0]):
@@ -100,14 +112,14 @@ class Pending:
 
         No bytecode runs within ``next``, so the GIL stays here and the thread there.
         """
-        ident = self.sched.thread.ident  # type: ignore[union-attr]  # it has frames
+        ident = self.target.thread.ident  # type: ignore[union-attr]  # it has frames
         wanted = {(turn, frame, frame.f_lasti): (ident, id(error))}
         # The young garbage goes first (`() * n` is `()`): a finalizer later on could let go
         # of the GIL.
         collected = map(mul, repeat(()), map(gc.collect, repeat(0)))
         tops: Iterator[Any] = map(itemgetter(ident), starmap(current_frames, collected))
         top, again = tee(tops)
-        turns = map(attrgetter("turn"), repeat(self.sched))
+        turns = map(attrgetter("turn"), repeat(self.target))
         found = zip(turns, top, map(attrgetter("f_lasti"), again), strict=False)
         chosen = map(wanted.get, found, repeat((0, None)))  # 0 is nobody's thread
         try:

@@ -1,4 +1,4 @@
-"""Reading the stack of a scheduler's thread: whose code runs there, and may it be ended here.
+"""Reading the stack of a thread: whose code runs there, and may it be ended here.
 
 A frame is the user's own if its code is neither otpy's nor the standard library's
 nor that of an installed package (other than the one the process itself comes from:
@@ -29,7 +29,10 @@ LIBRARY = (
 OPEN = {
     "otpy.runtime.scheduler": frozenset(("_loop", "dispatch", "_serve")),
     "otpy.runtime.process": frozenset(("receive", "scan", "_matches")),
+    "otpy.runtime.threads": frozenset(("_actor_loop", "run", "serve")),
 }
+# Of those, the ones with which a process's own time on the thread begins.
+BEGIN = frozenset((("otpy.runtime.scheduler", "dispatch"), ("otpy.runtime.threads", "run")))
 OPEN_PACKAGE = "otpy.behaviours."
 
 current_frames = sys._current_frames  # pyright: ignore[reportPrivateUsage]  # documented
@@ -90,7 +93,7 @@ def may_end(frame: FrameType) -> bool:
             continue
         if name not in OPEN.get(module, ()):
             return False
-        dispatched = dispatched or name == "dispatch"
+        dispatched = dispatched or (module, name) in BEGIN
     return dispatched
 
 

@@ -1,6 +1,7 @@
 """The thread executor: a process is a ``pykka.ThreadingActor`` with our mailbox and our loop."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     import asyncio
 
     from otpy.runtime.node import Node
+
+
+def _own_cpu_clock() -> int | None:
+    """The clock of what the calling thread computes; None where there is none (macOS)."""
+    clock_of: Callable[[int], int] | None = getattr(time, "pthread_getcpuclockid", None)
+    return None if clock_of is None else clock_of(threading.get_ident())
 
 
 class Parking(LockedProcess):
@@ -66,8 +73,9 @@ class Parking(LockedProcess):
 class ThreadProcess(Parking):
     """A process with an OS thread of its own for its whole life (or a borrowed one: implicit)."""
 
-    __slots__ = ("_bell", "actor", "on_loop", "thread")
+    __slots__ = ("_bell", "actor", "cpu_clock", "on_loop", "thread")
     kind = "thread"
+    turn = 0  # what the thread is at: this process, from its beginning to its end
 
     def __init__(self, node: "Node", pid: Any, fn: Callable[..., Any] | None, args: Any) -> None:
         super().__init__(node, pid, fn, args)
@@ -75,6 +83,7 @@ class ThreadProcess(Parking):
         self._bell.acquire()
         self.actor: ThreadActor | None = None
         self.thread: threading.Thread | None = None
+        self.cpu_clock: int | None = None
         self.on_loop: asyncio.AbstractEventLoop | None = None  # which ran as the thread became it
 
     def start(self) -> None:
@@ -130,5 +139,7 @@ class ThreadActor(pykka.ThreadingActor):
 
     def _actor_loop(self) -> None:
         self.proc.thread = threading.current_thread()
+        # Here, by the thread itself: to ask for that of a thread that ends may crash the program.
+        self.proc.cpu_clock = _own_cpu_clock()
         self.proc.run()
         self.actor_stopped.set()

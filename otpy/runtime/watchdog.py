@@ -22,7 +22,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from otpy.runtime.interrupt import interrupter
+from otpy.runtime.interrupt import STRIKE, interrupter
 from otpy.runtime.reports import user_function
 from otpy.runtime.stacks import callback_of, frames_of, package_of, shown_stack
 from otpy.terms.errors import BadArgument
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("otpy.scheduler")
 LOOK = 0.01  # seconds between looks
 HELD = 0.05  # seconds after which a hold is reported
-STRIKE = 0.002  # seconds between attempts to end a process
 REST = 1.0  # seconds between looks while every scheduler sleeps, in case a ring was missed
 
 
@@ -112,7 +111,8 @@ class Watchdog:
     def look(self) -> float:
         """Look at each scheduler once; the seconds until the next look."""
         now = self.node.clock.now()
-        if self.node.orphans.untold:
+        orphaned = self.node.orphans.wait(now)
+        if not orphaned:
             self.node.pool.submit(lambda: self.node.orphans.look(now))
         passed, self._looked = now - self._looked, now
         pauses = [self._look(watch, now, passed) for watch in self._watches]
@@ -122,7 +122,7 @@ class Watchdog:
             watch.sched.on_wake = self._ring
         # The bell is wired before this look, so whoever wakes up after it rings.
         if all(watch.sched.sleeping for watch in self._watches):
-            return REST
+            return min(REST, max(LOOK, orphaned))
         return LOOK
 
     def _look(self, watch: _Watch, now: float, passed: float) -> float:
