@@ -9,6 +9,7 @@ import pytest
 
 from otpy import BadArgument, GenServer, Node, Ok, Pid, gen_server, process
 from otpy.runtime import orphans
+from otpy.runtime.threads import ThreadProcess
 from otpy.testing import eventually
 from otpy.testing.plugin import Reports
 from tests.runtime.watched import Toolbox, spin, spin_deeper, spin_until
@@ -111,13 +112,14 @@ def test_an_orphan_whose_cpu_clock_stands_still_is_left_alone(
 ) -> None:
     with impatient() as (node, hit):
         cpu_of = orphans.cpu_seconds
-        monkeypatch.setattr(
-            orphans, "cpu_seconds", lambda proc: 1.0 if proc.pid == still else cpu_of(proc)
-        )
-        gate = threading.Event()
-        still = process.spawn(lambda: (gate.wait(), spin_until(done)))
-        process.exit(still, "enough")
-        gate.set()
+        last: list[Pid] = []  # those after it are looked at as they are
+
+        def cpu_seconds(proc: ThreadProcess) -> float | None:
+            return cpu_of(proc) if last and proc.pid.number > last[0].number else 1.0
+
+        monkeypatch.setattr(orphans, "cpu_seconds", cpu_seconds)
+        still = killed(spin_until, done)
+        last.append(still)
         look_on(node)
         assert still not in hit
         assert still in node.orphans
