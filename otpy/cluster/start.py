@@ -10,6 +10,7 @@ from otpy.cluster.lease import LEASE_TIME
 from otpy.distribution.discovery import Opens, Strategy
 from otpy.distribution.memory import Network
 from otpy.distribution.start import start_mesh
+from otpy.machines.auto_connect import AutoConnect
 from otpy.runtime.arguments import check_seconds
 from otpy.runtime.node import Node
 
@@ -23,6 +24,7 @@ def start_node(
     host: str | None = None,
     port: int = 0,
     net_ticktime: float = 10.0,
+    auto_connect: AutoConnect = "always",
     sync_nodes_timeout: float = 2.0,
     lease_time: float = LEASE_TIME,
     state_dir: str | Path | None = None,
@@ -56,6 +58,8 @@ def start_node(
     half of ``net_ticktime``, those that see both part with the one that started later, until the
     two do. On all nodes alike.
 
+    ``host`` and ``auto_connect`` are those of ``start_mesh``. With "never" it meets nobody.
+
     ``lease_time`` and ``state_dir`` are for names with a quorum, and above ``names_per_minute``
     there is a warning, see ``global_.start``.
 
@@ -74,6 +78,7 @@ def start_node(
             directory=directory,
             discovery=discovery,
             net_ticktime=net_ticktime,
+            auto_connect=auto_connect,
             refused=refused,
             hidden=hidden,
             prevent_overlapping_partitions=prevent_overlapping_partitions,

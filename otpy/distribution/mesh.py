@@ -2,11 +2,11 @@
 
 import logging
 import os
-import threading
 from collections.abc import Callable
 from typing import Any, assert_never
 
 from otpy.distribution import hello
+from otpy.distribution.blocking import blocking
 from otpy.distribution.codec import DecodeError
 from otpy.distribution.delivery import hand_in_frame, hand_in_piece
 from otpy.distribution.discovery._strategy import Finding
@@ -15,6 +15,7 @@ from otpy.distribution.membership import FRAMES, Membership
 from otpy.distribution.peer import FIRST_RETRY, Peer
 from otpy.distribution.routing import Routing
 from otpy.distribution.transport import BUSY_LIMIT, Handler, Link, Transport
+from otpy.machines.auto_connect import AutoConnect, AutoConnecting
 from otpy.machines.discovery import Dialing, Entry, tcp
 from otpy.machines.session import Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
@@ -40,14 +41,18 @@ class Mesh:
         discovery: Finding,
         tick: float,
         transport: Callable[[Handler], Transport],
+        told: str,
+        auto_connect: AutoConnect,
         *,
         hidden: bool = False,
         prevent_overlapping_partitions: bool = True,
     ) -> None:
         self.node = node
         self.host = host
+        self.told = told  # the host that the others hear, who cannot reach "0.0.0.0"
         self.discovery = discovery
         self.dialing = Dialing(node.name)
+        self.auto = AutoConnecting(auto_connect)
         self.tick = tick
         self.hidden = hidden
         self.peers: dict[str, Peer] = {}
@@ -71,7 +76,8 @@ class Mesh:
 
     def _route_later(self, name: str, signal: Signal, buffers: list[bytes]) -> None:
         peer = self.peers.get(name) or self._known(name)
-        if peer is None or (name not in self.connected and not self._may(name)):
+        may = name in self.connected or (self._may(name) and self.auto.may(name))
+        if peer is None or not may:
             self.node.unreachable(signal)
         elif peer.link is not None and name in self.connected:
             self.routing.queue(peer.link, signal, buffers)
@@ -96,10 +102,13 @@ class Mesh:
 
     def connect(self, node: str, timeout: float = PATIENCE) -> bool:
         """Connect to a known node; whether it is connected. Blocks its thread."""
-        return _blocking(lambda done: self.reach(node, done), timeout)
+        return blocking(lambda done: self.reach(node, done, True), timeout)
 
-    def reach(self, node: str, done: Callable[[bool], None]) -> None:
-        """Connect to a known node and tell ``done`` whether it is connected."""
+    def reach(self, node: str, done: Callable[[bool], None], asked: bool = False) -> None:
+        """Connect to a known node and tell ``done`` whether it is connected.
+
+        ``asked``: somebody says so, and ``auto_connect`` does not matter.
+        """
 
         def begin() -> None:
             if node == self.node.name or node in self.connected:
@@ -109,12 +118,22 @@ class Mesh:
             if peer is None or self._shut(node) or self.dialing.draining or self.stopped:
                 done(False)
                 return
+            if asked:
+                self.auto.ask(node)
+            if not self.auto.may(node):
+                done(False)
+                return
             peer.wanted.append(done)
             peer.trying = False  # do not wait for the next attempt
             self._try(peer)
-            self.wire.later(PATIENCE, lambda: peer.give_up(done))
+            self.wire.later(PATIENCE, lambda: self._give_up(peer, done))
 
         self.wire.soon(begin)
+
+    def _give_up(self, peer: Peer, done: Callable[[bool], None]) -> None:
+        peer.give_up(done)
+        if not peer.wanted and peer.name not in self.connected:
+            self.auto.give_up(peer.name)
 
     def join(self, node: str, address: str) -> None:
         """Stay connected to a node that is not found otherwise, at ``tcp://host:port``."""
@@ -122,13 +141,14 @@ class Mesh:
         def begin() -> None:
             peer = self._peer(node, address)
             peer.told_until = float("inf")
+            self.auto.ask(node)
             self._try(peer)
 
         self.wire.soon(begin)
 
     def disconnect(self, node: str) -> bool:
         """End the session; messages connect again. Whether there was one. Blocks its thread."""
-        return _blocking(lambda done: self.leave(node, done), PATIENCE)
+        return blocking(lambda done: self.leave(node, done), PATIENCE)
 
     def leave(self, node: str, done: Callable[[bool], None]) -> None:
         """End the session, if there is one, and tell ``done`` whether there was."""
@@ -161,7 +181,8 @@ class Mesh:
             peer = self.peers.get(node) or self._known(node)
             if peer is not None:
                 peer.afresh()
-                self._try(peer)
+                if self.auto.may(node):
+                    self._try(peer)
 
         self.wire.soon(begin)
 
@@ -207,7 +228,7 @@ class Mesh:
     def start(self, port: int) -> None:
         """Listen, begin to find others and to connect. Raises what the discovery raises."""
         self.port = self.wire.bind(self.host, port)
-        here = Entry(self.node.name, self.host, self.port, os.getpid(), self.hidden)
+        here = Entry(self.node.name, self.told, self.port, os.getpid(), self.hidden)
         try:
             self.discovery.open(here, self.node.creation, self.wire, self._found)
         except BaseException:
@@ -236,7 +257,9 @@ class Mesh:
         if self.hidden:
             return
         for entry in self.dialing.wanted(entries, self.connected, self.node.clock.now()):
-            self._try(self._peer(entry.name, entry.address))
+            peer = self._peer(entry.name, entry.address)
+            if self.auto.may(entry.name):
+                self._try(peer)
 
     def _seek(self, name: str, address: str | None) -> None:
         """Connect to a node that another one named, or from which this one kept apart."""
@@ -247,7 +270,8 @@ class Mesh:
             peer.told(self.node.clock.now())
             if address is None:
                 peer.afresh()
-            self._try(peer)
+            if self.auto.may(name):
+                self._try(peer)
 
     def _shut(self, name: str) -> bool:
         """Whether a node is neither dialed nor let in."""
@@ -287,7 +311,7 @@ class Mesh:
             self._end(peer, "no answer")
 
     def _hello(self, peer: Peer, link: Link) -> None:
-        address = tcp(self.host, self.port)
+        address = tcp(self.told, self.port)
         link.control(hello.hello(self.node.creation, address, peer.name, self.hidden))
 
     def came_in(self, rid: bytes, data: bytes) -> None:
@@ -432,8 +456,12 @@ class Mesh:
 
     def _looked_for(self, peer: Peer) -> bool:
         """Whether to try again: nobody seeks hidden nodes, nor do they, but for who waits."""
+        if peer.in_id is not None:
+            return True
+        if not self.auto.may(peer.name):
+            return False
         entry = self.discovery.get(peer.name)
-        if peer.in_id is not None or peer.told_until > self.node.clock.now():
+        if peer.told_until > self.node.clock.now():
             return True
         if self.hidden or peer.hidden or (entry is not None and entry.hidden):
             return bool(peer.wanted or peer.waiting)
@@ -466,6 +494,7 @@ class Mesh:
                         peer.told(self.node.clock.now())
                     if was_up and creation is not None:
                         self.membership.went_down(peer)
+                        self.auto.down(peer.name)
                         LOG.info("%s: %s is down (%s)", self.node.name, peer.name, reason)
                         self.node.peer_down(creation, reason)
                 case _:
@@ -489,15 +518,3 @@ class Mesh:
         self.connected[peer.name] = peer
         self.node.peer_up(creation, peer.hidden)
         peer.tell(True)
-
-
-def _blocking(begin: Callable[[Callable[[bool], None]], None], timeout: float) -> bool:
-    result: list[bool] = []
-    ready = threading.Event()
-
-    def done(value: bool) -> None:
-        result.append(value)
-        ready.set()
-
-    begin(done)
-    return ready.wait(timeout) and result[0]

@@ -1,7 +1,9 @@
 """Giving a node its mesh."""
 
+import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from otpy.behaviours import _remote as _remote  # what other nodes ask this one to run
 from otpy.behaviours import _rex as _rex
@@ -12,6 +14,7 @@ from otpy.distribution.discovery._strategy import Finding
 from otpy.distribution.memory import Network, NetworkFinding
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.transport import Handler, Transport
+from otpy.machines.auto_connect import AutoConnect
 from otpy.runtime.arguments import check_flag
 from otpy.runtime.node import Node
 from otpy.terms.errors import BadArgument, NodeError
@@ -31,33 +34,47 @@ def start_mesh(
     directory: str | Path | None = None,
     discovery: Sequence[Strategy | Opens] | None = None,
     net_ticktime: float = 10.0,
+    auto_connect: AutoConnect = "always",
     refused: Iterable[str] = (),
     hidden: bool = False,
     prevent_overlapping_partitions: bool = True,
 ) -> Mesh:
     """Give a node its mesh: listen, and connect to every node that its discovery finds.
 
-    ``host`` is the part of the node's name after the ``@`` unless given; ``port`` 0 takes
-    a free one; ``cookie`` is the user's own unless given. ``discovery`` is a list of strategies
-    (``otpy.discovery``); without it the local directory at ``directory``, the user's own unless
-    given. Raises ``BadArgument``, ``AddressInUse``, ``NodeError`` for a host that is not this
-    machine's, ``NodeNameTaken`` and ``WeakCookie``. ``refused``: nodes that are cut off from the
-    start, as by ``Mesh.cut``. With a ``network`` (``distribution.memory``)
-    the node reaches the other nodes of that network only, without sockets; cookie and
-    directory do not matter then, and there can be no other discovery. ``hidden`` and
-    ``prevent_overlapping_partitions``: see ``start_node``.
+    ``host`` is the part of the node's name after the ``@`` unless given; a node that listens on
+    all addresses ("0.0.0.0", "::") tells others that part. ``port`` 0 takes a free one; ``cookie``
+    is the user's own unless given. ``discovery`` is a list of strategies (``otpy.discovery``);
+    without it the local directory at ``directory``, the user's own unless given.
+
+    ``auto_connect`` is ``kernel``'s ``dist_auto_connect``: with "never" the node connects to nobody
+    but by ``node.connect``; with "once" not again to one with which a session has ended, until
+    ``node.connect``. It lets others in all the same.
+
+    ``refused``: nodes that are cut off from the start, as by ``Mesh.cut``. With a ``network``
+    (``distribution.memory``) the node reaches the other nodes of that network only, without
+    sockets; cookie and directory do not matter then, and there can be no other discovery.
+    ``hidden`` and ``prevent_overlapping_partitions``: see ``start_node``.
+
+    Raises ``BadArgument``, ``AddressInUse``, ``NodeError`` for a host that is not this machine's
+    or an address that others cannot use, ``NodeNameTaken`` and ``WeakCookie``.
     """
     node.check()
     _check(host, port, cookie, net_ticktime)
     check_flag("hidden", hidden)
     check_flag("prevent_overlapping_partitions", prevent_overlapping_partitions)
+    if auto_connect not in get_args(AutoConnect):
+        raise BadArgument(
+            f"auto_connect={auto_connect!r}; expected {', '.join(get_args(AutoConnect))}"
+        )
     strategies = _strategies(discovery, directory, network)
     if node.router is not None:
         raise NodeError(f"{node.name} has a mesh already")
     host = host or node.name.split("@")[1]
+    told = _told(node.name, host)
+    finding: Finding
+    transport: Callable[[Handler], Transport]
     if network is not None:
-        finding: Finding = NetworkFinding(network)
-        transport: Callable[[Handler], Transport] = network.transport
+        finding, transport = NetworkFinding(network), network.transport
     else:
         secret = cookie if cookie is not None else default_cookie()
         check_strength(secret, host)
@@ -69,6 +86,8 @@ def start_mesh(
         finding,
         net_ticktime,
         transport,
+        told,
+        auto_connect,
         hidden=hidden,
         prevent_overlapping_partitions=prevent_overlapping_partitions,
     )
@@ -76,6 +95,29 @@ def start_mesh(
     mesh.start(port)
     node.router = mesh
     return mesh
+
+
+def _told(name: str, host: str) -> str:
+    """The host under which the others are to reach a node that listens on ``host``.
+
+    An address that stands for all of this machine's means to each of them a machine of its own.
+    """
+    if not _is_all(host):
+        return host
+    told = name.partition("@")[2]
+    if _is_all(told):
+        raise NodeError(
+            f"{name} listens on {host}, and its name does not say where others reach it; "
+            "expected an address or a host name after the @"
+        )
+    return told
+
+
+def _is_all(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host == "*"  # as ZeroMQ has it
 
 
 def _check(host: object, port: object, cookie: object, tick: object) -> None:

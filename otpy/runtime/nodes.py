@@ -138,8 +138,9 @@ def answered(me: Process, name: str) -> Literal["pong", "pang"]:
 def connect(name: str) -> bool:
     """Connect to a node; whether it is connected now: ``Node.connect/1``.
 
-    At once if it is already, or if nobody knows it; after 5 s at most. True for this
-    node itself. Raises ``NotDistributed`` (OTP: ``ignored``) and ``BadArgument``.
+    At once if it is already, or if nobody knows it; after 5 s at most. It does so whatever
+    ``auto_connect`` says. True for this node itself. Raises ``NotDistributed`` (OTP: ``ignored``)
+    and ``BadArgument``.
     """
     me = waiter("node.connect")
     return outside(me, connecting(me.node, name))
@@ -148,7 +149,7 @@ def connect(name: str) -> bool:
 def connecting(node: Node, name: str) -> Begin[bool]:
     """What ``connect`` waits for."""
     router = router_of(node, f"connect({checked('connect', name)!r})")
-    return lambda done: router.reach(name, lambda up: done(lambda: up))
+    return lambda done: router.reach(name, lambda up: done(lambda: up), True)
 
 
 def disconnect(name: str) -> bool:
