@@ -96,7 +96,7 @@ _HOMES: dict[str, str] = {
 }
 _MODULES: dict[str, str] = {
     "process": "otpy.runtime.process",
-    "node": "otpy.runtime.nodes",
+    "node": "otpy.cluster.node",
     "gen_server": "otpy.behaviours.gen_server",
     "agent": "otpy.behaviours.agent",
     "task": "otpy.behaviours.task",
@@ -157,6 +157,7 @@ if TYPE_CHECKING:
     from otpy.bridges import asgi as asgi
     from otpy.bridges.pykka_ import pykka_child as pykka_child
     from otpy.cluster import global_ as global_
+    from otpy.cluster import node as node
     from otpy.cluster import pg as pg
     from otpy.cluster.ready import ClusterReady as ClusterReady
     from otpy.cluster.ready import cluster_ready as cluster_ready
@@ -169,7 +170,6 @@ if TYPE_CHECKING:
     from otpy.distribution.discovery import LocalDirectory as LocalDirectory
     from otpy.distribution.discovery import Static as Static
     from otpy.distribution.start import start_mesh as start_mesh
-    from otpy.runtime import nodes as _nodes
     from otpy.runtime import process as process
     from otpy.runtime.mail import From as From
     from otpy.runtime.node import Node as Node
@@ -238,8 +238,6 @@ if TYPE_CHECKING:
     from otpy.terms.reasons import NORMAL as NORMAL
     from otpy.terms.reasons import SHUTDOWN as SHUTDOWN
     from otpy.terms.reasons import Crash as Crash
-
-    node = _nodes  # an import under another name would not be public to type checkers
 
 
 # Written out: type checkers read it.

@@ -82,7 +82,7 @@ MODULES = [
         node,
         """
         View Which alive connect disconnect list_ monitor monitor_nodes ping self_ spawn
-        spawn_link spawn_monitor spawn_request view
+        spawn_link spawn_monitor spawn_request start stop view
         """,
     ),
     (

@@ -56,7 +56,7 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
         caller.take_reply(from_.tag, ok, value)
     elif isinstance(caller, LockedProcess) and caller.direct and isinstance(me, LockedProcess):
         reply_from(me, caller, from_.tag, ok, value)
-    elif caller is not None or pid.node != node.name:
+    elif caller is not None or not node.is_here(pid):
         node.send_signal(me, ReplySignal(pid, from_.ref, ok, value))
 
 

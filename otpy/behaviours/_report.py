@@ -51,7 +51,7 @@ def report_termination(
     lines += [f"{key.capitalize()}: {value!r}" for key, value in own.items()]
     if status["log"]:
         lines.append(f"Log: {status['log']!r}")
-    if client is not None and client.node == proc.node.name:
+    if client is not None and proc.node.is_here(client):
         caller = proc.node.procs.get(client)
         who = repr(client) if caller is None else repr(caller.name or client)
         lines.append(f"Client {who} is {'alive' if caller is not None else 'dead'}")

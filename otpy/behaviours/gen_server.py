@@ -259,7 +259,7 @@ def call_exit(reason: Any, server: Any, request: Any, timeout: float | None) -> 
 def resolve(me: Process, server: Any, request: Any, timeout: float | None) -> Pid | At:
     """Whom a call goes to. Raises ``CallExit("noproc", ...)`` if nobody has the name."""
     if isinstance(server, At):
-        if server.node != me.node.name:
+        if not me.node.is_here(server):
             return server
         found = me.node.names.whereis(server.name)
     else:
@@ -307,14 +307,15 @@ def cast(server: Dest, request: Any) -> None:
                     sched.ready.append(target)  # type: ignore[arg-type]  # it is green
                 return
             node.put(me, target, Cast(request))
-        elif server.node != node.name:
-            if me.sched is not None and node.router is not None and not node.busy:
-                node.router.stream(me.pid, server, True, request)
+        elif server.node != node.name and server.node != node.home.node:
+            router = node.router
+            if me.sched is not None and router is not None and not node.busy:
+                router.stream(me.pid, server, True, request)
             else:
                 node.stream(me, server, True, request)
         return
     if isinstance(server, At):
-        if server.node != node.name:
+        if not node.is_here(server):
             node.stream(me, server, True, request)
         else:
             node.send_signal(me, CastSignal(me.pid, server, request))
@@ -367,7 +368,7 @@ def whereis(server: Dest) -> Pid | At | None:
     """The pid behind a name, None if nobody has it; ``At`` of another node as it is."""
     me = current()
     if isinstance(server, At):
-        return me.node.names.whereis(server.name) if server.node == me.node.name else server
+        return me.node.names.whereis(server.name) if me.node.is_here(server) else server
     return where(me, server)
 
 

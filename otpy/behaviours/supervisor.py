@@ -260,7 +260,7 @@ def _count(state: Restarts) -> ChildCount:
 
 
 def _lives(pid: Pid) -> bool:
-    return pid.node != current().node.name or process.alive(pid)
+    return not current().node.is_here(pid) or process.alive(pid)
 
 
 def _terminate_child(child: Child, state: Restarts) -> tuple[bool, Any]:

@@ -67,7 +67,7 @@ def send_interval(time: float, *rest: Any) -> TRef:
     _check_interval("send_interval", time)
     node = me.node
     first = node.clock.now() + time
-    if isinstance(dest, Pid) and dest.node == node.name:
+    if isinstance(dest, Pid) and node.is_here(dest):
         return _arm(node, first, dest, message, period=time)
     kind = "green" if isinstance(dest, Via) else "kernel"
     proc, _ = launch(me, kind, _keep_sending, (dest, message, first, time))
@@ -122,7 +122,7 @@ def kill_after(time: float, dest: Dest | None = None) -> TRef:
 def _exit_after(me: Process, time: float, dest: Any, reason: Any) -> TRef:
     if isinstance(dest, At):
         raise BadArgument(f"exit to {dest!r}: it belongs to another node; expected a pid")
-    owner = dest if isinstance(dest, Pid) and dest.node == me.node.name else None
+    owner = dest if isinstance(dest, Pid) and me.node.is_here(dest) else None
     when = me.node.clock.now() + time
     return _arm(me.node, when, owner, action=_later(me, dest, _exit, dest, reason))
 
@@ -235,14 +235,14 @@ def _addressed(what: str, time: object, rest: tuple[Any, ...]) -> tuple[Process,
         check_via(dest)
     if not isinstance(dest, (Pid, At, Global, Via)):
         dest = local_key(dest)
-    if isinstance(dest, At) and dest.node == me.node.name:
+    if isinstance(dest, At) and me.node.is_here(dest):
         dest = dest.name
     return me, dest, rest[-1]
 
 
 def _local(me: Process, dest: Any) -> Pid | str | None:
     """Whom the node's timers can send to by themselves."""
-    if isinstance(dest, str) or (isinstance(dest, Pid) and dest.node == me.node.name):
+    if isinstance(dest, str) or (isinstance(dest, Pid) and me.node.is_here(dest)):
         return dest
     return None
 

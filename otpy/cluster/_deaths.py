@@ -36,7 +36,7 @@ class Deaths:
 
     def include(self, node: Node, pid: Pid) -> bool:
         """Whether ``node`` knows that a process has ended, also one of its own."""
-        if pid.node == node.name:
+        if node.is_here(pid):
             return pid not in node.procs
         if pid in self.masks:
             return True

@@ -95,6 +95,9 @@ class Server(GenServer["State"], kernel=True):
                 return NoReply()
             case ("sync",):
                 return Reply(None)
+            case ("renamed", str(name)):
+                state.names.rename(name)
+                return Reply(None)
             case _:
                 name = state.node.name
                 LOG.warning("%s: the name server does not know the call %r", name, request)

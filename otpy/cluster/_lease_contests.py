@@ -312,9 +312,10 @@ class Contests:
             if contest.ref is None or contest.request is not None:
                 del self.contests[name, pid]  # it has ended, asks again, or hears it as its caller
             self.contend(contest, effects)
-        for name, pid in self.holders.of(self.here):
-            self.freed(self.holders.gone(name, pid, "lease_lost"))
-            self.tell_all(("gone", name, pid, "lease_lost"))
+        for here in dict.fromkeys((self.here, self.node.home.node)):
+            for name, pid in self.holders.of(here):
+                self.freed(self.holders.gone(name, pid, "lease_lost"))
+                self.tell_all(("gone", name, pid, "lease_lost"))
 
     def resume(self) -> None:
         """Those who stood by when the lease server before this one ended go on to."""

@@ -15,13 +15,14 @@ from otpy.behaviours.gen_server import GenServer
 from otpy.behaviours.results import NoReply, Ok
 from otpy.cluster._lease_contests import NEVER, Contests, Service, held
 from otpy.cluster._lease_store import Kept
+from otpy.machines.lease import HOLDING
 from otpy.machines.lease_granter import Drop, Effects, Granter, Record, Send, Write
 from otpy.machines.lease_messages import Ask, Propose, Quorum, Release, read
 from otpy.runtime import peers, process
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
 from otpy.terms.errors import BadArgument
-from otpy.terms.messages import Down, NodeDown, NodeUp
+from otpy.terms.messages import Down, NameFree, NodeDown, NodeUp
 from otpy.terms.names import is_node_name, quorum_of
 from otpy.terms.pid import Pid, Ref
 from otpy.terms.values import is_hashable
@@ -71,6 +72,23 @@ class State(Contests):
         self.life = kept.life
         durable = service.store is not None
         self.granter = Granter(self.here, self.lease, self.now(), durable, kept.records, kept.floor)
+
+    def renamed(self, here: str) -> None:
+        """This node has another name: nothing that it holds or has promised is of that one.
+
+        So its holders are demoted, and it grants nothing before a promise of any node of that
+        name that may have run before is over. Who stands by asks anew.
+        """
+        self.here = here
+        self.granter = Granter(here, self.lease, self.now())
+        for contest in list(self.contests.values()):
+            name, pid, ref = contest.candidate.name, contest.candidate.pid, contest.ref
+            if contest.candidate.state == HOLDING:
+                self.lost(contest)
+            else:
+                self.end(contest, "renamed")
+                if ref is not None:
+                    process.send(pid, NameFree(ref, name, "renamed"))
 
     # The disk.
 
@@ -157,6 +175,9 @@ class State(Contests):
                 self.change(from_, name, action, member)
             case ("stop",):
                 self.stop(from_)
+            case ("renamed", str(here)):
+                self.renamed(here)
+                gen_server.reply(from_, None)
             case ("members", name):
                 contest = self.holding(name)
                 found = None if contest is None else contest.candidate.quorum.members

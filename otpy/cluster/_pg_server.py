@@ -251,7 +251,7 @@ class State:
         del self.watched[pid]
         with self.scope.lock:
             groups = self.groups
-            here = pid.node == self.node.name
+            here = self.node.is_here(pid)
             effects = groups.pid_down(pid) if here else groups.peer_down(pid)
         self.do(effects)
 

@@ -133,12 +133,12 @@ class GlobalNames:
         claims = self.names.table.get(name)
         if claims is None:
             return None
-        here, peers, pending = self.node.name, self.node.peers, self.names.pending
+        is_here, peers, pending = self.node.is_here, self.node.peers, self.names.pending
         live = [
             pid
             for pid in claims
             if not self.dead(pid)
-            and (pid.node in peers if pid.node != here else (name, pid) not in pending)
+            and ((name, pid) not in pending if is_here(pid) else pid.node in peers)
         ]
         return min(live, default=None)
 

@@ -198,7 +198,7 @@ class LeasedNames:
 
     def _register(self, name: Any, pid: Pid, ref: Ref | None) -> bool:
         here = self.leases.node.name
-        if pid.node != here:
+        if not self.leases.node.is_here(pid):
             raise BadArgument(f"{pid!r} cannot hold a lease of {here}; expected a process of it")
         encode(name, "name")
         request = ("register", name, pid, self.quorum, ref)

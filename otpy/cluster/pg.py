@@ -122,8 +122,8 @@ def get_members(group: Any, *, scope: ScopeName = DEFAULT) -> list[Pid]:
 
 def get_local_members(group: Any, *, scope: ScopeName = DEFAULT) -> list[Pid]:
     """The members on this node, as ``get_members`` gives them: ``pg:get_local_members/1,2``."""
-    here = current().node.name
-    return [pid for pid in get_members(group, scope=scope) if pid.node == here]
+    node = current().node
+    return [pid for pid in get_members(group, scope=scope) if node.is_here(pid)]
 
 
 def which_groups(*, scope: ScopeName = DEFAULT) -> list[Any]:
@@ -211,7 +211,7 @@ def _local(what: str, pids: Any) -> list[Pid]:
     node = current().node
     listed: list[Any] = [*pids] if isinstance(pids, (list, tuple)) else [pids]
     for pid in listed:
-        if not isinstance(pid, Pid) or pid.creation != node.creation:
+        if not isinstance(pid, Pid) or pid.creation != node.home:
             raise BadArgument(
                 f"{what}: {pid!r:.80}; expected the pid of a process of {node.name}, or a list "
                 "of them"

@@ -4,6 +4,7 @@ A run of messages or casts to one process reaches its mailbox in one step.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -35,13 +36,22 @@ from otpy.terms.signals import (
 LOG = logging.getLogger("otpy.mesh")
 
 
-def hand_in_frame(node: Node, peer: str, data: bytes | memoryview) -> None:
+Inward = Callable[[Signal | Stream], None]  # what must be changed in all that comes in
+
+
+def hand_in_frame(
+    node: Node, peer: str, data: bytes | memoryview, inward: Inward | None = None
+) -> None:
     """Hand in what a frame holds, in order. Raises ``DecodeError`` before the first."""
     for held in read_frame(data):
+        if inward is not None:
+            inward(held)
         _hand_in_either(node, peer, held)
 
 
-def hand_in_piece(node: Node, peer: str, assembly: Assembly, data: memoryview) -> None:
+def hand_in_piece(
+    node: Node, peer: str, assembly: Assembly, data: memoryview, inward: Inward | None = None
+) -> None:
     """Take a piece of a large message, and hand it in if it is the last.
 
     Raises ``DecodeError``, also for a piece that does not fit.
@@ -52,6 +62,8 @@ def hand_in_piece(node: Node, peer: str, assembly: Assembly, data: memoryview) -
         raise DecodeError(str(error)) from None
     if buffers is not None:
         held = read_large(buffers[0])
+        if inward is not None:
+            inward(held)
         with with_parts(buffers[1:]):
             _hand_in_either(node, peer, held)
 

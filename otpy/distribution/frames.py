@@ -53,8 +53,7 @@ class Stream(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=STREAM)
 
 
 # Structs that msgspec writes and reads itself; only their payload is packed here.
-
-_PAYLOAD: dict[type[Signal], str] = {
+PAYLOAD: dict[type[Signal], str] = {
     Message: "body",
     CallSignal: "request",
     CastSignal: "request",
@@ -71,7 +70,7 @@ _decode_frame = msgspec.msgpack.Decoder(list[Signal | Stream]).decode
 
 def encode_signal(signal: Signal) -> bytes:
     """The bytes of a signal. Raises ``NotSendable``."""
-    name = _PAYLOAD.get(type(signal))
+    name = PAYLOAD.get(type(signal))
     try:
         if name is None or type(getattr(signal, name)) in SIMPLE:
             return write(signal)
@@ -80,30 +79,33 @@ def encode_signal(signal: Signal) -> bytes:
     except UnicodeEncodeError as error:
         raise unicode_error("message", error) from None
     assert name is not None
-    return _written(signal, name, pack(getattr(signal, name), _what(name)))
+    packed = pack(getattr(signal, name), what_of(name))
+    return written(msgspec.structs.replace(signal, **{name: packed}), what_of(name))
 
 
 def encode_signal_apart(signal: Signal) -> list[bytes]:
     """As ``encode_signal``, and behind it the long bytes objects that stand in the payload."""
-    name = _PAYLOAD.get(type(signal))
+    name = PAYLOAD.get(type(signal))
     if name is None:
         return [write(signal)]
     payload = getattr(signal, name)
     if type(payload) in SIMPLE and not (type(payload) is bytes and len(payload) >= APART):
         return [encode_signal(signal)]
-    packed, parts = pack_apart(payload, _what(name))
-    return [_written(signal, name, packed), *parts]
+    packed, parts = pack_apart(payload, what_of(name))
+    return [written(msgspec.structs.replace(signal, **{name: packed}), what_of(name)), *parts]
 
 
-def _what(name: str) -> str:
+def what_of(name: str) -> str:
+    """What errors call the payload of that name."""
     return "message" if name in ("body", "request") else name
 
 
-def _written(signal: Signal, name: str, packed: Any) -> bytes:
+def written(signal: Signal, what: str) -> bytes:
+    """The bytes of a signal whose payload is packed. Raises ``NotSendable``."""
     try:
-        return write(msgspec.structs.replace(signal, **{name: packed}))
+        return write(signal)
     except UnicodeEncodeError as error:
-        raise unicode_error(_what(name), error) from None
+        raise unicode_error(what, error) from None
 
 
 _HEAD, _MANY = bytes((0x95, STREAM)), b"\xdd"  # an array of five, its tag; an array of many
@@ -117,7 +119,7 @@ def encode_run(sender: Pid, dest: Pid | At, cast: bool, bodies: list[bytes]) -> 
 
 def open_signal(signal: Signal) -> Signal:
     """Unpack the payload of a signal that ``read_frame`` gave."""
-    name = _PAYLOAD.get(type(signal))
+    name = PAYLOAD.get(type(signal))
     if name is not None:
         packed = getattr(signal, name)
         if type(packed) not in PLAIN:
@@ -127,7 +129,7 @@ def open_signal(signal: Signal) -> Signal:
 
 def carries_unreadable(signal: Signal) -> bool:
     """Whether the signal's payload could not be read."""
-    name = _PAYLOAD.get(type(signal))
+    name = PAYLOAD.get(type(signal))
     return name is not None and type(getattr(signal, name)) is Unreadable
 
 

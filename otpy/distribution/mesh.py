@@ -13,7 +13,7 @@ from otpy.distribution.discovery._strategy import Finding
 from otpy.distribution.fragments import Assembly
 from otpy.distribution.membership import FRAMES, Membership
 from otpy.distribution.peer import FIRST_RETRY, Peer
-from otpy.distribution.routing import Routing
+from otpy.distribution.renaming import latest_life, routing_of
 from otpy.distribution.transport import BUSY_LIMIT, Handler, Link, Transport
 from otpy.machines.auto_connect import AutoConnect, AutoConnecting
 from otpy.machines.discovery import Dialing, Entry, tcp
@@ -62,7 +62,7 @@ class Mesh:
         self.connected: dict[str, Peer] = {}
         self.stopped = False
         self.wire = transport(self)
-        self.routing = Routing(node, self.wire, self._route_later, self._overloaded)
+        self.routing, self.inward = routing_of(node, self.wire, self._route_later, self._overloaded)
         self.route, self.stream = self.routing.route, self.routing.stream
         self.when_free = self.routing.when_free
         settle = tick / 2 if prevent_overlapping_partitions else None
@@ -115,14 +115,12 @@ class Mesh:
                 done(True)
                 return
             peer = self.peers.get(node) or self._known(node)
-            if peer is None or self._shut(node) or self.dialing.draining or self.stopped:
+            barred = self._shut(node) or self.dialing.draining or self.stopped
+            if peer is None or barred or not (asked or self.auto.may(node)):
                 done(False)
                 return
             if asked:
                 self.auto.ask(node)
-            if not self.auto.may(node):
-                done(False)
-                return
             peer.wanted.append(done)
             peer.trying = False  # do not wait for the next attempt
             self._try(peer)
@@ -200,15 +198,18 @@ class Mesh:
         self.discovery.leave()
         self.wire.soon(begin)
 
-    def stop(self) -> None:
-        """Say BYE to everybody and close."""
+    def stop(self, drains: bool = True) -> None:
+        """Say BYE to everybody and close; what is still routed is unreachable.
+
+        ``drains``: the goodbye says that this life of the node does not come back.
+        """
         if self.stopped:
             return
-
         self.discovery.leave()
 
         def end() -> None:
-            self.stopped = self.dialing.draining = True
+            self.stopped = True
+            self.dialing.draining = self.dialing.draining or drains
             for peer in list(self.peers.values()):
                 self._end(peer, "stopped")
 
@@ -216,6 +217,7 @@ class Mesh:
         self.discovery.close()
         self.wire.stop()
         self.stopped = True
+        self.routing.close()
 
     def crash(self) -> None:
         """For tests: close every connection without a word, as the end of the OS process does."""
@@ -230,7 +232,7 @@ class Mesh:
         self.port = self.wire.bind(self.host, port)
         here = Entry(self.node.name, self.told, self.port, os.getpid(), self.hidden)
         try:
-            self.discovery.open(here, self.node.creation, self.wire, self._found)
+            self.discovery.open(here, latest_life(self.node), self.wire, self._found)
         except BaseException:
             self.wire.stop()
             raise
@@ -278,8 +280,8 @@ class Mesh:
         return name in self.refused or self.membership.apart(name)
 
     def _may(self, name: str) -> bool:
-        may = self.dialing.may(name, self.node.clock.now())
-        return may and not self._shut(name) and not self.stopped
+        barred = self._shut(name) or self.stopped
+        return not barred and self.dialing.may(name, self.node.clock.now())
 
     def _ticks(self) -> None:
         self.wire.later(self.tick * TICK, self._ticks)
@@ -502,9 +504,9 @@ class Mesh:
 
     def _hand_in(self, peer: Peer, data: memoryview) -> None:
         if data[0] == PIECE:
-            hand_in_piece(self.node, peer.name, peer.assembly, data)
+            hand_in_piece(self.node, peer.name, peer.assembly, data, self.inward)
         else:
-            hand_in_frame(self.node, peer.name, data[1:])
+            hand_in_frame(self.node, peer.name, data[1:], self.inward)
 
     def _came_up(self, peer: Peer, creation: Creation) -> None:
         link = peer.link

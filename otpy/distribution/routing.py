@@ -44,22 +44,29 @@ class Routing:
         self.run = closed_run()  # the latest of any link
         self.early: deque[Early] = deque()
         self.waiters: dict[Held, list[Callable[[], None]]] = {}
+        self.shut = False  # for good: nobody would take what is routed
         self.lock = threading.Lock()
 
     # From any thread.
 
+    def encode(self, signal: Signal) -> list[bytes]:
+        """The bytes of a signal. Raises ``NotSendable``."""
+        return checked(encode_signal_apart(signal))
+
     def route(self, node: str, signal: Signal) -> None:
         """Send a signal to another node, connecting first if it is known."""
-        buffers = _checked(encode_signal_apart(signal))
+        buffers = self.encode(signal)
         # The lock makes "is it up" and "queue it" one step: else a signal that saw the
         # session down could be overtaken by a later one of the same process that saw it up.
         with self.lock:
             link = self.up.get(node)
             if link is not None:
                 link.outbox.add(getattr(signal, "sender", None), signal.dest, buffers)
-            else:
+            elif not self.shut:
                 self.early.append((node, signal, buffers))
-        if link is None:
+        if self.shut:
+            self.node.unreachable(signal)
+        elif link is None:
             self.wire.soon(self._route_early)
         elif type(signal) in URGENT and ((sched := HERE.sched) is None or not sched.ready):
             self.wire.send(link)
@@ -107,7 +114,7 @@ class Routing:
     def _send_large(
         self, sender: Pid, dest: Pid | At, cast: bool, body: Any, buffers: list[bytes]
     ) -> None:
-        _checked(buffers)
+        checked(buffers)
         with self.lock:
             link = self.up.get(dest.node)
             if link is not None:
@@ -165,6 +172,14 @@ class Routing:
         for key in held:
             self.free(key)
 
+    def close(self) -> None:
+        """The mesh has stopped while its node runs on: nothing goes out any more."""
+        with self.lock:
+            self.shut = True
+            early, self.early = self.early, deque()
+        for _, signal, _ in early:
+            self.node.unreachable(signal)
+
     def busy(self, who: Held) -> None:
         """Too much waits for a session with this peer."""
         self.node.busy[who] = None
@@ -194,7 +209,8 @@ class Routing:
             tell()
 
 
-def _checked(buffers: list[bytes]) -> list[bytes]:
+def checked(buffers: list[bytes]) -> list[bytes]:
+    """The bytes of a message that is not too long. Raises ``NotSendable``."""
     size = sum(map(len, buffers))
     if size > MAX_MESSAGE:
         raise NotSendable("message", f"{size} bytes; at most {MAX_MESSAGE} can be sent")

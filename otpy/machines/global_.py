@@ -50,6 +50,7 @@ from otpy.machines.global_effects import Watcher as Watcher
 from otpy.machines.global_messages import Claim, Wanted, read
 from otpy.machines.watching import Unwatch as Unwatch
 from otpy.machines.watching import Watch as Watch
+from otpy.terms.names import NO_NODE
 from otpy.terms.pid import Pid, Ref
 
 DEFAULT, RANDOM_EXIT, RANDOM_NOTIFY, NOTIFY_ALL = (
@@ -105,6 +106,14 @@ class Names:
         """The node that grants names, as far as this node knows."""
         return min(self.node, *self.peers) if self.peers else self.node
 
+    def owns(self, pid: Pid) -> bool:
+        """Whether it is a process of this node, which may have got its name after it began."""
+        return pid.node == self.node or pid.node == NO_NODE
+
+    def rename(self, node: str) -> None:
+        """This node has another name from now on. It has no peers then."""
+        self.node = node
+
     def holder(self, name: Any) -> Pid | None:
         """Whose name it is."""
         claims = self.table.get(name)
@@ -116,9 +125,9 @@ class Names:
         That is one step: whoever holds the name now, its end is not missed.
         """
         pid = wanted.pid
-        asked = self.boss if pid.node == self.node else pid.node
+        asked = self.boss if self.owns(pid) else pid.node
         self.requests[request] = Request(wanted, asked, watch=watch)
-        if pid.node != self.node:
+        if not self.owns(pid):
             if pid.node not in self.peers:
                 return self._done(request, False)
             return [Send(pid.node, ("own", request, tuple(wanted)))]
@@ -137,7 +146,7 @@ class Names:
         """Free a name everywhere."""
         effects: Effects = []
         for pid in self.table.get(name, {}):
-            if pid.node == self.node:
+            if self.owns(pid):
                 effects += self._withdraw(name, pid, "unregistered")
             else:
                 effects.append(Send(pid.node, ("free", name, pid)))
@@ -178,7 +187,7 @@ class Names:
         mine = tuple(
             (name, pid, self.table[name][pid])
             for pid, names in self.named.items()
-            if pid.node == self.node
+            if self.owns(pid)
             for name in names
             if (name, pid) not in self.pending
         )
@@ -238,7 +247,7 @@ class Names:
                 return self._claimed(sender, request, wanted)
             case ("said", request, bool(ok), others):
                 return self._owned(self._answered(request, sender, ok, others))
-            case ("free", name, Pid() as pid) if pid.node == self.node:
+            case ("free", name, Pid() as pid) if self.owns(pid):
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
                 return self._drop(name, pid, reason)
@@ -320,7 +329,7 @@ class Names:
         self._put(wanted.name, wanted.pid, wanted.resolver)
         effects: Effects = []
         for pid in replaced:
-            drop = self._withdraw if pid.node == self.node else self._drop
+            drop = self._withdraw if self.owns(pid) else self._drop
             effects += drop(wanted.name, pid, "unregistered")
         return effects
 
@@ -403,7 +412,7 @@ class Names:
 
     def _unwatch(self, pid: Pid) -> Effects:
         unused = pid not in self.named and pid not in self.waiting
-        return [Unwatch(pid)] if unused and pid.node == self.node else []
+        return [Unwatch(pid)] if unused and self.owns(pid) else []
 
     # Conflicts.
 
@@ -411,7 +420,7 @@ class Names:
         """Another node has ``name`` for ``pid``; what becomes of our own claim?"""
         claims = self.table.get(name, {})
         effects: Effects = []
-        for mine in [own for own in claims if own.node == self.node and own != pid]:
+        for mine in [own for own in claims if self.owns(own) and own != pid]:
             if (name, mine) in self.pending:
                 effects += self._withdraw_pending(name, mine, pid)
                 continue

@@ -56,7 +56,7 @@ def actor_ref(pid: Pid, *, node: "Node | None" = None) -> "pykka.ActorRef[Any]":
         from otpy.runtime._default import check_node
 
         check_node("actor_ref", node)
-    if pid.node != node.name:
+    if not node.is_here(pid):
         raise BadArgument(
             f"actor_ref({pid!r}): not a process of {node.name}; a ref is for a local process"
         )

@@ -332,6 +332,6 @@ def controlling_process(resource: object, pid: Pid) -> None:
     ``NoProcess`` if that is not alive; then it stays with the caller.
     """
     me = current()
-    if checked_pid(pid, "controlling_process").node != me.node.name:
+    if not me.node.is_here(checked_pid(pid, "controlling_process")):
         raise BadArgument(f"controlling_process(..., {pid!r}): it is a process of another node")
     me.node.belongings.give(me.pid, resource, pid)

@@ -46,8 +46,10 @@ def _wait(node: "Node", me: Process, held: Held) -> None:
     with me.owned:
         before, me.call_tag, me.reply = me.call_tag, number, NO_REPLY
     free = ReplySignal(me.pid, me.pid.request(number), True, None)
-    assert node.router is not None
-    node.router.when_free(held, lambda: me.submit(free))
+    if (router := node.router) is None:  # it has just been stopped: nothing waits any more
+        me.submit(free)
+    else:
+        router.when_free(held, lambda: me.submit(free))
     while me.reply is NO_REPLY:
         me.park(REPLY, None)
     with me.owned:

@@ -16,7 +16,7 @@ from otpy.terms.pid import Pid
 def alive(pid: Pid) -> bool:
     """Whether a process of this node is alive."""
     me = current()
-    if checked_pid(pid, "alive").node != me.node.name:
+    if not me.node.is_here(checked_pid(pid, "alive")):
         raise BadArgument(f"alive({pid!r}): it belongs to another node; monitor it, or ask there")
     return pid in me.node.procs
 

@@ -39,13 +39,12 @@ from otpy.runtime.threads import ThreadProcess
 from otpy.runtime.timers import Timers
 from otpy.runtime.watchdog import Watchdog
 from otpy.terms.errors import NodeError, NodeStopped, NotSendable
-from otpy.terms.names import NODE_EXPECTED, At, is_node_name
+from otpy.terms.names import NO_NODE, NODE_EXPECTED, At, is_node_name
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
 from otpy.terms.signals import CastSignal, ExitSignal, Message, Signal, SpawnSignal, dead_in
 
 LOG = logging.getLogger("otpy.node")
-NO_NODE = "nonode@nohost"
 T = TypeVar("T")
 
 
@@ -77,7 +76,9 @@ class Node:
         self.entropy: Entropy = entropy or system_entropy()
         self.orphan_grace = orphan_grace
         bits = self.entropy.getrandbits(32)
-        self.creation = Creation(int(self.clock.wall() * 1000), name, bits)
+        # Its processes bear the name that it had at first, whatever it is called since: a pid is
+        # a value. The mesh writes the present name in its place, and reads it back.
+        self.home = self.creation = Creation(int(self.clock.wall() * 1000), name, bits)
         self.numbers = itertools.count(1)
         self.procs: dict[Pid, Process] = {}
         self.names = LocalNames()
@@ -237,14 +238,18 @@ class Node:
 
     # Processes.
 
+    def is_here(self, dest: Pid | Ref | At) -> bool:
+        """Whether it is of this node, under the present name or the one that it had at first."""
+        return dest.node == self.name or dest.node == self.home.node
+
     def new_pid(self) -> Pid:
         """A pid that no process of this node had before."""
-        made = self.creation
+        made = self.home
         return Pid(made.started, made.node, made.bits, next(self.numbers))
 
     def new_ref(self, owner: int = 0) -> Ref:
         """A reference that was never used before."""
-        made = self.creation
+        made = self.home
         return Ref(made.started, made.node, made.bits, next(self.numbers), owner)
 
     def make(
@@ -298,7 +303,7 @@ class Node:
     def signal(self, signal: Signal) -> None:
         """Bring a signal to its destination, here or on another node."""
         dest = signal.dest
-        if dest.node != self.name:
+        if dest.node != self.name and dest.node != self.home.node:
             self.remote(dest.node, signal)
             return
         if type(dest) is Ref:
@@ -314,7 +319,8 @@ class Node:
         if proc is None:
             self.emit(absent(signal, NOPROC))
         else:
-            if type(sender := getattr(signal, "sender", None)) is Pid and sender.node != self.name:
+            sender = getattr(signal, "sender", None)
+            if type(sender) is Pid and sender.node != self.name and not self.is_here(sender):
                 self.note_peer(proc, sender.node)
             proc.submit(signal)
 
@@ -414,7 +420,8 @@ class Node:
 
     def remote(self, peer: str, signal: Signal) -> None:
         """Hand a signal to the router; without one the other node is unreachable."""
-        if self.router is None:
+        router = self.router
+        if router is None:
             self.unreachable(signal)
             return
         sender = getattr(signal, "sender", None)
@@ -423,12 +430,12 @@ class Node:
             if proc is not None:
                 self.note_peer(proc, peer)
         try:
-            self.router.route(peer, signal)
+            router.route(peer, signal)
         except NotSendable as error:
             told = with_reason(signal, ("not_sendable", str(error)))
             if told is None:
                 raise
-            self.router.route(peer, told)  # an end is never silent, whatever its reason is
+            router.route(peer, told)  # an end is never silent, whatever its reason is
 
     def unreachable(self, signal: Signal) -> None:
         """The signal's node cannot be reached: answer what wants an answer."""

@@ -1,4 +1,4 @@
-"""This node and the others: Elixir's ``Node``, imported as ``otpy.node``.
+"""This node and the others: Elixir's ``Node``, reached as ``otpy.node`` (``cluster/node.py``).
 
 Node names are ``"name@host"``. A node is on the net once it has a mesh
 (``start_mesh``); before that it is not ``alive()`` and reaches nobody. What waits for
@@ -42,7 +42,9 @@ def checked(what: str, name: object) -> str:
 def router_of(node: Node, what: str) -> Router:
     """The way to other nodes; raises ``NotDistributed``."""
     if node.router is None:
-        raise NotDistributed(f"{what}: {node.name} has no mesh; call start_mesh(node) first")
+        raise NotDistributed(
+            f"{what}: {node.name} has no mesh; call node.start or start_mesh first"
+        )
     return node.router
 
 

@@ -103,10 +103,10 @@ def send(dest: Dest, message: Any, *, nosuspend: bool = False, noconnect: bool =
         proc = node.procs.get(dest)
         if proc is not None:
             node.put(me, proc, message)
-        elif dest.node != node.name:
+        elif dest.node != node.name and dest.node != node.home.node:
             node.stream(me, dest, False, message)
         return message
-    if type(dest) is At and dest.node != node.name:
+    if type(dest) is At and not node.is_here(dest):
         node.stream(me, dest, False, message)
         return message
     if isinstance(dest, (Ref, At)):
@@ -125,7 +125,7 @@ def _found(me: Process, dest: Dest) -> Pid:
 def _send_if(me: Process, dest: Dest, message: Any, nosuspend: bool, noconnect: bool) -> Sent:
     goal = dest if isinstance(dest, (Pid, Ref, At)) else _found(me, dest)
     router = me.node.router
-    if goal.node != me.node.name and router is not None:
+    if router is not None and not me.node.is_here(goal):
         if noconnect and goal.node not in router.nodes("all"):
             return "noconnect"
         if nosuspend and is_busy(me.node, me, goal.node):
@@ -213,7 +213,7 @@ def link(pid: Pid) -> None:
     if pid == me.pid:
         return
     node = me.node
-    if pid.node == node.name and pid not in node.procs and not me.trap_exit:
+    if node.is_here(pid) and pid not in node.procs and not me.trap_exit:
         raise NoProcess(f"cannot link to {pid!r}: it is not alive")
     with me.owned:
         if me.links is None:

@@ -171,7 +171,7 @@ def spawn_here(node: "Node", signal: SpawnSignal) -> None:
         proc.links = {sender: None}
     if signal.monitor:
         proc.monitored_by = {signal.ref: (sender, False)}
-    if sender.node != node.name:
+    if not node.is_here(sender):
         node.note_peer(proc, sender.node)
     node.signal(SpawnedSignal(sender, signal.ref, proc.pid, None))
     proc.start()

@@ -31,7 +31,7 @@ def _arm(dest: Pid | str | type, seconds: float, abs: bool, make: Callable[[Ref]
         check_seconds("seconds", seconds)
         seconds += node.clock.now()
     if isinstance(dest, Pid):
-        if dest.node != node.name:
+        if not node.is_here(dest):
             raise BadArgument(f"timer to {dest!r}: it belongs to another node")
         target: Pid | str = dest
     else:

@@ -18,6 +18,9 @@ EXPECTED = "a str of 1 to 255 characters or a module-level class"
 NODE_EXPECTED = "'name@host', 3 to 255 printable characters without a space"
 
 
+NO_NODE = "nonode@nohost"  # a node without distribution, for itself; for others it is nobody
+
+
 def is_node_name(name: object) -> TypeGuard[str]:
     """Whether a node can have the name."""
     return (

@@ -16,7 +16,7 @@ class FakeNode:
 
     def __init__(self, name: str, bits: int = 0) -> None:
         self.name = name
-        self.creation = Creation(1000, name, bits)
+        self.home = self.creation = Creation(1000, name, bits)
         self.clock = SystemClock()
         self.entropy = random.Random(1)
         self.router: Any = None
