@@ -67,8 +67,8 @@ def hello(me: Creation, address: str, wanted: str, hidden: bool = False) -> byte
     return b"H" + msgspec.msgpack.encode(words)
 
 
-def read_hello(data: bytes, me: str) -> Hello | Refusal:
-    """What came in an H frame at node ``me``."""
+def read_hello(data: bytes, me: str, apart: int | None = None) -> Hello | Refusal:
+    """What came in an H frame at node ``me``; ``apart``: a start that no other may have."""
     try:
         # The version and the name stand first in the hello of every version.
         version, name, *_ = msgspec.msgpack.decode(data, type=list[Any])
@@ -81,6 +81,8 @@ def read_hello(data: bytes, me: str) -> Hello | Refusal:
         return Refusal(heard.name, f"this is {me}, not {heard.wanted}")
     if heard.name == me:
         return Refusal(heard.name, f"{me} is this node's own name")
+    if heard.started == apart:
+        return Refusal(heard.name, f"{me} got its name late, and began in the same millisecond")
     return heard
 
 

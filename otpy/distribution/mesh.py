@@ -338,7 +338,7 @@ class Mesh:
             self._heard_goodbye(peer, data[1:])
 
     def _heard_hello(self, rid: bytes, data: bytes) -> None:
-        heard = hello.read_hello(data, self.node.name)
+        heard = hello.read_hello(data, self.node.name, self.routing.apart)
         if isinstance(heard, hello.Refusal):
             self._turn_away(rid, heard)
             return

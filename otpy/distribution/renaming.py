@@ -3,7 +3,9 @@
 Pids and references are values, so on their node they keep the name that it had at first
 (``Node.home``), "nonode@nohost". Others must find the node by them, and sort them as it does. So
 its mesh writes the present name into what goes out, and the first one into its own pids that
-come back. All else about them is the same, their order among those of other nodes too.
+come back. All else about them is the same, their order among those of other nodes too: it is
+by the start of the nodes, and by their names only where two began in the same millisecond. Such
+a one is not let in, since here and elsewhere another of the two would be first.
 
 Only such a node pays for that: each of its messages is looked through.
 """
@@ -124,6 +126,7 @@ def routing_of(
         return Routing(node, wire, later, overloaded), None
     routing = RenamedRouting(node, wire, later, overloaded)
     routing.renamer = Renamer(node.home, node.name)
+    routing.apart = node.home.started
     return routing, routing.renamer.inward
 
 

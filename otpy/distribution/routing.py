@@ -29,6 +29,8 @@ Early = tuple[str, Signal, list[bytes]]  # a signal that found no session, and i
 class Routing:
     """The connected links of a node, and how signals get into their outboxes."""
 
+    apart: int | None = None  # a start that no peer may have
+
     def __init__(
         self,
         node: Node,

@@ -65,7 +65,7 @@ class Nodes:
 def two_nodes(directory: Path) -> Generator[Nodes, None, None]:
     """The test is a process of the nameless one."""
     with (
-        start_node(B, cookie=COOKIE, directory=directory) as far,
+        start_node(B, cookie=COOKIE, directory=directory) as far,  # takes some milliseconds
         Node().start() as home,
         home.attached(),
     ):

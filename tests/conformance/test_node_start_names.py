@@ -1,5 +1,6 @@
 """NODE-12: what global names, groups and leases do when their node gets a name, and loses it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,7 +25,10 @@ from otpy import (
     start_node,
     supervisor,
 )
+from otpy.distribution.start import start_mesh
+from otpy.runtime.ports import SystemClock
 from otpy.testing import eventually
+from otpy.testing.plugin import Reports
 from tests.cluster.conftest import COOKIE
 from tests.conformance.renamed import A, B, Nodes, two_nodes
 
@@ -51,6 +55,12 @@ class Named(GenServer[None]):
 
 def idle() -> Pid:
     return process.spawn(process.sleep, float("inf"), green=True)
+
+
+def moment_passes() -> None:
+    """Return in another millisecond: nodes sort by that of their start."""
+    now = int(time.time() * 1000)
+    eventually(lambda: int(time.time() * 1000) > now)
 
 
 def idle_on(here: Node) -> Pid:
@@ -117,7 +127,9 @@ def test_node_12_a_conflict_with_a_name_of_before_is_decided_alike(
     """start/stop distribution at run time: as after a netsplit, the older node's holder is left."""
     with ExitStack() as stack:
         older = stack.enter_context(Node().start()) if first == "home" else None
+        moment_passes()
         far = stack.enter_context(start_node(B, cookie=COOKIE, directory=tmp_path))
+        moment_passes()
         home = older or stack.enter_context(Node().start())
         stack.enter_context(home.attached())
         global_.start(home)
@@ -134,6 +146,24 @@ def test_node_12_a_conflict_with_a_name_of_before_is_decided_alike(
         else:
             down = process.receive(Down, timeout=5)
             assert (down.ref, down.reason) == (ref, ("name_conflict", "x", theirs))
+
+
+class Stopped(SystemClock):
+    """Its wall shows the same time for ever."""
+
+    wall = staticmethod(lambda: 1_700_000_000.0)
+
+
+def test_node_12_nodes_whose_order_would_not_be_the_same_everywhere_stay_apart(
+    tmp_path: Path, capture_reports: Reports
+) -> None:
+    """start/stop distribution at run time: begun in the same millisecond, and named late."""
+    with Node(B, clock=Stopped()) as far, Node(clock=Stopped()) as home, home.attached():
+        start_mesh(far, cookie=COOKIE, directory=tmp_path)
+        node.start(A, cookie=COOKIE, directory=tmp_path)
+        said = f"{A} got its name late, and began in the same millisecond"
+        eventually(lambda: sum(said in text for text in capture_reports.texts) == 2)
+        assert node.list_() == []
 
 
 def test_node_12_locks_are_taken_on_the_nodes_there_are(nodes: Nodes) -> None:
