@@ -31,6 +31,7 @@ from otpy import (
 from otpy.distribution.discovery import Gossip
 from otpy.distribution.mesh import Mesh
 from otpy.terms.names import At
+from otpy.terms.signals import Message
 from otpy.testing import eventually
 from tests.cluster.conftest import COOKIE
 from tests.conformance.remote import tells, where
@@ -96,6 +97,28 @@ def test_node_12_a_node_may_go_on_the_net_again_as_the_same_or_another(nodes: No
             assert node.list_() == [name]
         node.stop()
         eventually(lambda: not nodes.far.peers)
+
+
+def test_node_12_a_node_that_comes_back_is_dialed_as_any_other(nodes: Nodes) -> None:
+    """start/stop distribution at run time: its goodbye was not that of a node that drains."""
+    nodes.start()
+    node.stop()
+    nodes.start(auto_connect="never")
+    eventually(lambda: node.list_() == [B])
+
+
+def test_node_12_what_comes_too_late_is_unreachable(nodes: Nodes) -> None:
+    """start/stop distribution at run time: a signal that still finds the mesh is answered for."""
+    lost: list[Any] = []
+    nodes.home.events.attach("test", "send_unreachable", lambda _, told: lost.append(told))
+    nodes.start()
+    router = nodes.home.router
+    assert router is not None
+    node.stop()
+    assert lost == []
+    router.route(B, Message(self_pid(), At("x", B), 1))
+    router.stream(self_pid(), At("x", B), False, 2)
+    assert len(lost) == 2
 
 
 def test_node_12_what_ran_before_goes_on_and_is_reached(nodes: Nodes) -> None:

@@ -205,7 +205,12 @@ def test_node_12_groups_keep_their_members_and_every_node_names_the_same_first(
         eventually(seen_there)
         eventually(lambda ours=ours: pg.get_members("g") == sorted([far, *ours]))  # type: ignore[misc]
         assert pg.get_local_members("g") == ours
+        short = idle()
+        pg.join("other", short)
+        process.exit(short, "kill")
+        eventually(lambda: pg.which_groups() == ["g"])
         with nodes.far.attached():
+            eventually(lambda: pg.which_groups() == ["g"])
             first = min(pg.get_members("g"))
         assert known_as(min(pg.get_members("g")), first.node) == first
         node.stop()

@@ -1,12 +1,16 @@
 """What the pids of a node are called on the wire that got its name late."""
 
+import itertools
 from typing import Any
 
 import msgspec
 
 from otpy.distribution.codec import with_parts
 from otpy.distribution.frames import open_signal, read_large
-from otpy.distribution.renaming import Renamer
+from otpy.distribution.renaming import Renamer, latest_life
+from otpy.machines.gossip import Gossip
+from otpy.runtime.node import Node
+from otpy.runtime.ports import SystemClock
 from otpy.terms.names import NO_NODE, At
 from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.signals import CallSignal, DownSignal, Message, Signal, SpawnedSignal
@@ -68,3 +72,23 @@ def test_pids_sort_alike_here_and_elsewhere() -> None:
     ours = [Pid(7, NO_NODE, 9, number) for number in (1, 5)]
     there = sorted([*map(RENAMER.outward, ours), *others])
     assert [*map(RENAMER.outward, sorted([*ours, *others]))] == there
+
+
+class Later(SystemClock):
+    """Each look at the wall is a second later."""
+
+    seconds = itertools.count(1000)
+
+    def wall(self) -> float:
+        return float(next(self.seconds))
+
+
+def test_the_word_of_a_later_start_is_believed_though_it_is_the_same_life() -> None:
+    node = Node(NAME, clock=Later())
+    listener = Gossip(b"key", Creation(1, "b@127.0.0.1", 1), "127.0.0.1", 1, 10.0)
+    for _ in range(2):
+        speaker = Gossip(b"key", latest_life(node), "127.0.0.1", 2, 10.0)
+        assert listener.hear(speaker.say(), 0.0)
+        assert [entry.name for entry in listener.entries(0.0)] == [NAME]
+        listener.hear(speaker.say(leaving=True), 0.0)
+        assert listener.entries(0.0) == []
