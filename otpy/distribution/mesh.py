@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from otpy.distribution import hello
 from otpy.distribution.blocking import blocking
 from otpy.distribution.codec import DecodeError
+from otpy.distribution.contacts import Contacts
 from otpy.distribution.delivery import hand_in_frame, hand_in_piece
 from otpy.distribution.discovery._strategy import Finding
 from otpy.distribution.fragments import Assembly
@@ -15,11 +16,10 @@ from otpy.distribution.membership import FRAMES, Membership
 from otpy.distribution.peer import FIRST_RETRY, Peer
 from otpy.distribution.renaming import latest_life, routing_of
 from otpy.distribution.transport import BUSY_LIMIT, Handler, Link, Transport
-from otpy.machines.auto_connect import AutoConnect, AutoConnecting
-from otpy.machines.discovery import Dialing, Entry, tcp
+from otpy.machines.auto_connect import AutoConnect
+from otpy.machines.discovery import Entry, tcp
 from otpy.machines.session import Deliver, Down, Effect, Session, Up
 from otpy.runtime.node import Node
-from otpy.runtime.peers import is_of
 from otpy.runtime.ports import NodeType
 from otpy.terms.pid import Creation
 from otpy.terms.signals import Signal
@@ -51,15 +51,14 @@ class Mesh:
         self.host = host
         self.told = told  # the host that the others hear, who cannot reach "0.0.0.0"
         self.discovery = discovery
-        self.dialing = Dialing(node.name)
-        self.auto = AutoConnecting(auto_connect)
+        self.contacts = Contacts(node, discovery, auto_connect, hidden, self._apart)
+        self.dialing, self.auto = self.contacts.dialing, self.contacts.auto
+        self.peers, self.connected = self.contacts.peers, self.contacts.connected
+        self.refused = self.contacts.refused
         self.tick = tick
         self.hidden = hidden
-        self.peers: dict[str, Peer] = {}
         self.by_rid: dict[bytes, Peer] = {}
-        self.refused: dict[str, None] = {}
         self.turned_away: dict[str, str] = {}  # whose hello was refused, and why: said once
-        self.connected: dict[str, Peer] = {}
         self.stopped = False
         self.wire = transport(self)
         self.routing, self.inward = routing_of(node, self.wire, self._route_later, self._overloaded)
@@ -72,10 +71,13 @@ class Mesh:
         self.views = self.membership.views.ask
         self.port = 0
 
+    def _apart(self, name: str) -> bool:
+        return self.membership.apart(name)
+
     # The router port, from any thread. ``route``, ``stream`` and ``when_free`` are of ``routing``.
 
     def _route_later(self, name: str, signal: Signal, buffers: list[bytes]) -> None:
-        peer = self.peers.get(name) or self._known(name)
+        peer = self.contacts.known(name)
         may = name in self.connected or (self._may(name) and self.auto.may(name))
         if peer is None or not may:
             self.node.unreachable(signal)
@@ -98,7 +100,7 @@ class Mesh:
 
     def nodes(self, which: NodeType = "visible") -> list[str]:
         """The connected nodes, by name."""
-        return sorted(name for name, peer in self.connected.items() if is_of(which, peer.hidden))
+        return self.contacts.names(which)
 
     def connect(self, node: str, timeout: float = PATIENCE) -> bool:
         """Connect to a known node; whether it is connected. Blocks its thread."""
@@ -114,8 +116,8 @@ class Mesh:
             if node == self.node.name or node in self.connected:
                 done(True)
                 return
-            peer = self.peers.get(node) or self._known(node)
-            barred = self._shut(node) or self.dialing.draining or self.stopped
+            peer = self.contacts.known(node)
+            barred = self.contacts.shut(node) or self.dialing.draining or self.stopped
             if peer is None or barred or not (asked or self.auto.may(node)):
                 done(False)
                 return
@@ -137,7 +139,7 @@ class Mesh:
         """Stay connected to a node that is not found otherwise, at ``tcp://host:port``."""
 
         def begin() -> None:
-            peer = self._peer(node, address)
+            peer = self.contacts.peer(node, address)
             peer.told_until = float("inf")
             self.auto.ask(node)
             self._try(peer)
@@ -176,11 +178,10 @@ class Mesh:
 
         def begin() -> None:
             self.refused.pop(node, None)
-            peer = self.peers.get(node) or self._known(node)
-            if peer is not None:
+            peer = self.contacts.known(node)
+            if peer is not None and self.auto.may(node):
                 peer.afresh()
-                if self.auto.may(node):
-                    self._try(peer)
+                self._try(peer)
 
         self.wire.soon(begin)
 
@@ -241,47 +242,19 @@ class Mesh:
         self.wire.soon(self.membership.start)
         self.wire.start(self.node.name)
 
-    def _known(self, name: str) -> Peer | None:
-        entry = self.discovery.get(name)
-        if entry is None or name == self.node.name:
-            return None
-        return self._peer(name, entry.address)
-
-    def _peer(self, name: str, address: str) -> Peer:
-        peer = self.peers.get(name)
-        if peer is None:
-            peer = self.peers[name] = Peer(name, address)
-        peer.address = address
-        return peer
-
     def _found(self, entries: list[Entry]) -> None:
-        """A tick: who there is, against who is connected. A hidden node connects when asked to."""
-        if self.hidden:
-            return
-        for entry in self.dialing.wanted(entries, self.connected, self.node.clock.now()):
-            peer = self._peer(entry.name, entry.address)
-            if self.auto.may(entry.name):
-                self._try(peer)
+        """A tick: who there is, against who is connected."""
+        for peer in self.contacts.found(entries):
+            self._try(peer)
 
     def _seek(self, name: str, address: str | None) -> None:
         """Connect to a node that another one named, or from which this one kept apart."""
-        if name == self.node.name or name in self.connected or not self._may(name):
-            return
-        peer = self.peers.get(name) or (self._peer(name, address) if address else None)
+        peer = self.contacts.sought(name, address)
         if peer is not None:
-            peer.told(self.node.clock.now())
-            if address is None:
-                peer.afresh()
-            if self.auto.may(name):
-                self._try(peer)
-
-    def _shut(self, name: str) -> bool:
-        """Whether a node is neither dialed nor let in."""
-        return name in self.refused or self.membership.apart(name)
+            self._try(peer)
 
     def _may(self, name: str) -> bool:
-        barred = self._shut(name) or self.stopped
-        return not barred and self.dialing.may(name, self.node.clock.now())
+        return not self.stopped and self.contacts.may(name)
 
     def _ticks(self) -> None:
         self.wire.later(self.tick * TICK, self._ticks)
@@ -297,7 +270,7 @@ class Mesh:
                 self._do(peer, peer.session.silent(now, self.tick * SILENCE))
 
     def _try(self, peer: Peer) -> None:
-        if peer.link is not None or peer.trying or self._shut(peer.name):
+        if peer.link is not None or peer.trying or self.contacts.shut(peer.name):
             return
         if self.dialing.draining or self.stopped:
             return
@@ -343,11 +316,11 @@ class Mesh:
             self._turn_away(rid, heard)
             return
         name, creation = heard.name, heard.creation
-        if self._shut(name) or self.dialing.draining:
+        if self.contacts.shut(name) or self.dialing.draining:
             self.wire.answer(rid, self._goodbye())
             return
         self.dialing.heard(creation)
-        peer = self._peer(name, heard.address)
+        peer = self.contacts.peer(name, heard.address)
         if peer.in_id is not None and peer.in_id != rid:
             self._forget_in(peer)
             if peer.session is not None and peer.session.in_id is not None:
@@ -441,7 +414,7 @@ class Mesh:
         if session is not None:
             self._do(peer, session.end(reason))
         self._give_up_waiting(peer)
-        if not self.stopped and not peer.trying and not self._shut(peer.name):
+        if not self.stopped and not peer.trying and not self.contacts.shut(peer.name):
             peer.trying = True
             wait = peer.backoff.next(self.node.entropy)
             self.wire.later(wait, lambda: self._again(peer))
@@ -450,24 +423,11 @@ class Mesh:
         if not peer.trying:
             return
         peer.trying = False
-        if self._looked_for(peer) and self._may(peer.name):
+        if self.contacts.looked_for(peer) and self._may(peer.name):
             self._try(peer)
         else:
             self._give_up_waiting(peer)
             peer.tell(False)
-
-    def _looked_for(self, peer: Peer) -> bool:
-        """Whether to try again: nobody seeks hidden nodes, nor do they, but for who waits."""
-        if peer.in_id is not None:
-            return True
-        if not self.auto.may(peer.name):
-            return False
-        entry = self.discovery.get(peer.name)
-        if peer.told_until > self.node.clock.now():
-            return True
-        if self.hidden or peer.hidden or (entry is not None and entry.hidden):
-            return bool(peer.wanted or peer.waiting)
-        return entry is not None
 
     def _give_up_waiting(self, peer: Peer) -> None:
         waiting = peer.take_waiting()
