@@ -64,7 +64,9 @@ class Mesh:
         self.routing, self.inward = routing_of(node, self.wire, self._route_later, self._overloaded)
         self.route, self.stream = self.routing.route, self.routing.stream
         self.when_free = self.routing.when_free
-        settle = tick / 2 if prevent_overlapping_partitions else None
+        # Who stays apart by choice would look like half of a broken pair.
+        takes_part = prevent_overlapping_partitions and auto_connect == "always"
+        settle = tick / 2 if takes_part else None
         self.membership = Membership(
             node, self.wire, self.connected, hidden, settle, self._end, self._seek
         )

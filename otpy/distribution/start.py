@@ -48,7 +48,8 @@ def start_mesh(
 
     ``auto_connect`` is ``kernel``'s ``dist_auto_connect``: with "never" the node connects to nobody
     but by ``node.connect``; with "once" not again to one with which a session has ended, until
-    ``node.connect``. It lets others in all the same.
+    ``node.connect``. It lets others in all the same. With either it takes no part in preventing
+    overlapping partitions: it may be apart from others by choice.
 
     ``refused``: nodes that are cut off from the start, as by ``Mesh.cut``. With a ``network``
     (``distribution.memory``) the node reaches the other nodes of that network only, without

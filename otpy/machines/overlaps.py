@@ -12,6 +12,8 @@ misses it. So
 
 - everyone who sees a broken pair parts with the same of the two, whatever it hears first;
 - nobody parts because a node has died: from that comes no sign of life;
+- a node that tells nothing takes no part: one that leaves, has this off, or does not connect by
+  itself (``machines/auto_connect.py``), which may be apart from others by choice;
 - keeping apart breaks no pair, so it makes nobody else part. The two that cannot see each other go
   on trying, and when they can, they account for each other, and all meet again.
 

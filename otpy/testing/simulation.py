@@ -15,6 +15,7 @@ from otpy.cluster.lease import LEASE_TIME
 from otpy.distribution.memory import Network
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.start import start_mesh
+from otpy.machines.auto_connect import AutoConnect
 from otpy.runtime import process
 from otpy.runtime._current import HERE
 from otpy.runtime.simulated import Simulation, VirtualClock
@@ -50,7 +51,7 @@ class ClusterSimulation(Simulation):
     process stays: what it links itself to lives as long as the node. What ``start`` raises
     is raised by the next ``wait`` or ``let_faults_pass``. With ``recording`` the history
     also says, for each instant, whom each node takes for the holder of each global name.
-    ``prevent_overlapping_partitions`` is as in ``start_node``.
+    ``auto_connect`` and ``prevent_overlapping_partitions`` are as in ``start_node``, for all nodes.
     ``lease_time`` is that of ``global_.start``; with ``state_dir`` each node keeps what it has
     granted on its own disk, in files whose names begin with it.
     """
@@ -62,6 +63,7 @@ class ClusterSimulation(Simulation):
         *,
         start: Callable[[], Any] | None = None,
         recording: bool = False,
+        auto_connect: AutoConnect = "always",
         prevent_overlapping_partitions: bool = True,
         lease_time: float = LEASE_TIME,
         state_dir: str | None = None,
@@ -69,6 +71,7 @@ class ClusterSimulation(Simulation):
         super().__init__(seed, nodes)
         self.names = nodes
         self._start = start
+        self._auto_connect: AutoConnect = auto_connect
         self._prevent = prevent_overlapping_partitions
         self._lease_time = lease_time
         self._state_dir = state_dir
@@ -102,7 +105,10 @@ class ClusterSimulation(Simulation):
         node.own(Holder).disk = self.disks[name]
         self.history.watch(node)
         self.meshes[name] = start_mesh(
-            node, network=self.network, prevent_overlapping_partitions=self._prevent
+            node,
+            network=self.network,
+            auto_connect=self._auto_connect,
+            prevent_overlapping_partitions=self._prevent,
         )
         path = self._state_dir
         folder = None if path is None else DiskFolder(self.disks[name], path)

@@ -201,9 +201,53 @@ def test_glob_20_who_was_kept_out_is_connected_to_at_once(seed: int) -> None:
     sim.close()
 
 
-def test_glob_20_a_node_that_has_it_off_breaks_no_pair(cluster: Cluster) -> None:
-    """It tells nobody whom it sees."""
-    cluster.start("ab").start("c", prevent_overlapping_partitions=False)
+def unparted(sim: ClusterSimulation, hub: str, others: list[str]) -> None:
+    """That a node sees two that do not see each other, which costs nobody a session."""
+    parted = noted(sim, hub)
+    sim.let_pass(60.0)
+    assert sim.meshes[hub].nodes() == others
+    assert [sim.meshes[name].nodes() for name in others] == [[hub], [hub]]
+    assert parted == []
+    sim.close()
+
+
+def test_glob_20_nodes_that_connect_when_asked_only_are_no_broken_pair() -> None:
+    """They are apart by choice: auto_connect="never"."""
+    first, second, third = NAMES[:3]
+    sim = ClusterSimulation(1, NAMES[:3], auto_connect="never")
+    for other in (first, third):
+        assert sim.call(second, node.connect, other)
+    unparted(sim, second, [first, third])
+
+
+def test_glob_20_nodes_that_connect_by_themselves_once_are_no_broken_pair() -> None:
+    """They lost each other, which is for good: auto_connect="once"."""
+    first, second, third = NAMES[:3]
+    sim = ClusterSimulation(1, NAMES[:3], auto_connect="once")
+    sim.wait(sim.meshed)
+    sim.partition([first], [third])
+    sim.wait(lambda: sim.meshes[first].nodes() == sim.meshes[third].nodes() == [second])
+    sim.heal()
+    unparted(sim, second, [first, third])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prevent_overlapping_partitions": False},
+        {"auto_connect": "never"},
+        {"auto_connect": "once"},
+    ],
+    ids=["off", "never", "once"],
+)
+def test_glob_20_a_node_that_takes_no_part_breaks_no_pair(
+    cluster: Cluster, options: dict[str, Any]
+) -> None:
+    """It tells nobody whom it sees: one that has it off, or does not connect by itself."""
+    cluster.start("ab").start("c", **options)
     peers = cluster.meshes["b"].membership.overlaps.peers
     eventually(lambda: peers[A].accounts == {B: None, C: None})
+    eventually(lambda: not cluster.meshes["c"].membership.telling)
+    with cluster.nodes["c"].attached():
+        assert node.ping(B) == "pong"  # behind whatever it told
     assert peers[C].accounts is None
