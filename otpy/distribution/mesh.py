@@ -402,7 +402,10 @@ class Mesh:
 
     def _end(self, peer: Peer, reason: Any) -> None:
         session, link = peer.session, peer.link
-        self.connected.pop(peer.name, None)
+        if peer.name in self.connected:
+            # First: who sees that it is not connected must not set a monitor of this session.
+            self.node.node_monitors.end(peer.name)
+            del self.connected[peer.name]
         self.routing.ended(peer.name, link)
         peer.session = peer.link = None
         peer.assembly = Assembly()

@@ -1,4 +1,8 @@
-"""Who hears once when a node goes down: OTP's ``monitor_node``."""
+"""Who hears once when a node goes down: OTP's ``monitor_node``.
+
+A monitor is of the session that is up when it is set. One that is set after its end is of the next
+attempt to connect, although those of the session may not have heard of its end yet.
+"""
 
 import threading
 
@@ -11,6 +15,7 @@ class NodeMonitors:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.table: dict[str, dict[Pid, list[int]]] = {}
+        self.ended: dict[str, dict[Pid, list[int]]] = {}  # of a session that is over
 
     def add(self, peer: str, pid: Pid, number: int) -> None:
         """One more monitor of ``peer`` for ``pid``."""
@@ -31,10 +36,15 @@ class NodeMonitors:
                 del self.table[peer]
             return True
 
-    def take(self, peer: str) -> list[tuple[Pid, int]]:
-        """Take away every monitor of a node that is down: who had them, and how many."""
+    def end(self, peer: str) -> None:
+        """The session with a node is over: what is added from now on is not of it."""
         with self.lock:
-            return [(pid, len(held)) for pid, held in self.table.pop(peer, {}).items()]
+            self.ended[peer] = self.table.pop(peer, {})
+
+    def take(self, peer: str) -> list[tuple[Pid, int]]:
+        """Take away the monitors of the session that is over: who had them, and how many."""
+        with self.lock:
+            return [(pid, len(held)) for pid, held in self.ended.pop(peer, {}).items()]
 
     def forget(self, pid: Pid) -> None:
         """A process died."""

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import threading
 import time
 import types
 from typing import Any
@@ -136,6 +137,32 @@ def test_node_02_a_node_that_has_stopped_is_down_at_once(cluster: Cluster) -> No
         assert process.receive(timeout=5) == NodeDown(B, "connection_setup_failed")
         assert node.connect(B) is False
         assert time.monotonic() - began < 2.0
+
+
+def test_node_02_a_monitor_set_while_the_end_of_a_session_is_told_is_of_the_next(
+    cluster: Cluster,
+) -> None:
+    """monitor_node of a node that is not connected any more, although it may seem so yet."""
+    cluster.start("ab")
+    here = cluster.nodes["a"]
+    ending, is_set = threading.Event(), threading.Event()
+
+    def hold(_: str, _data: dict[str, Any]) -> None:
+        ending.set()
+        assert is_set.wait(10)
+
+    here.events.attach("test", "node_down", hold)
+    with here.attached():
+        node.monitor(B, True)
+        cluster.nodes.pop("b").stop()
+        assert ending.wait(10)
+        assert cluster.meshes["a"].nodes() == []
+        node.monitor(B, True)
+        is_set.set()
+        first = process.receive(timeout=5)
+        assert is_down(first)
+        assert first.reason != "connection_setup_failed"
+        assert process.receive(timeout=5) == NodeDown(B, "connection_setup_failed")
 
 
 def test_node_02_a_node_that_lets_nobody_in_is_down_in_time(cluster: Cluster) -> None:

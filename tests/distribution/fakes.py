@@ -4,6 +4,7 @@ import random
 import threading
 from typing import Any
 
+from otpy.runtime.node_monitors import NodeMonitors
 from otpy.runtime.ports import SystemClock
 from otpy.runtime.telemetry import Events
 from otpy.terms.names import At
@@ -22,6 +23,7 @@ class FakeNode:
         self.router: Any = None
         self.busy: dict[Any, None] = {}
         self.events = Events()
+        self.node_monitors = NodeMonitors()
         self.log: list[tuple[str, Any]] = []
         self.changed = threading.Event()
 
