@@ -159,9 +159,7 @@ class Node:
             self.kernel.stop(timeout)
         if self.watchdog is not None:
             self.watchdog.stop(timeout)
-        for proc in list(self.orphans.values()):
-            if proc.thread is not None and proc.thread is not threading.current_thread():
-                proc.thread.join(min(timeout, self.orphan_grace))
+        self.orphans.join(min(timeout, self.orphan_grace))
         if self._loop is not None:
             self._loop.stop(timeout)
         if not self.simulated and not self.belongings.wait(timeout):

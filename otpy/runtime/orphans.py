@@ -72,6 +72,13 @@ class Orphans(dict[Pid, "ThreadProcess"]):
         first = min((case.at for case in list(self._cases.values())), default=float("inf"))
         return max(0.0, first - now)
 
+    def join(self, seconds: float) -> None:
+        """Wait until the threads of all have ended, so many seconds at most for all together."""
+        deadline = time.monotonic() + seconds  # not the node's clock: threads end in real time
+        for proc in list(self.values()):
+            if proc.thread is not None and proc.thread is not threading.current_thread():
+                proc.thread.join(max(0.0, deadline - time.monotonic()))
+
     def look(self, now: float) -> None:
         """Report those that have been dead for too long, and interrupt those that compute on."""
         if not self._looking.acquire(blocking=False):

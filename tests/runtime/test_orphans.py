@@ -1,6 +1,7 @@
 """Orphans that compute on: interrupted once, and nobody else is."""
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -232,3 +233,14 @@ def test_an_interruption_leaves_no_lock_behind() -> None:
             assert gone(node, pid)
         for toolbox in tools:
             toolbox.check_free()
+
+
+def test_a_stop_waits_for_all_orphans_together_for_one_grace(done: threading.Event) -> None:
+    """Two that block; each alone would take it."""
+    grace = 2.0
+    with Node("orphans@127.0.0.1", orphan_grace=grace) as node, node.attached():
+        blocked = [killed(done.wait) for _ in range(2)]
+        began = time.monotonic()
+        left = node.stop()
+        assert grace <= time.monotonic() - began < 2 * grace
+    assert left == blocked
