@@ -325,6 +325,19 @@ def test_node_12_a_green_process_may_start_and_stop_it(nodes: Nodes) -> None:
     assert [process.receive(timeout=10) for _ in range(2)] == [A, NOBODY]
 
 
+def test_node_12_a_running_node_may_go_on_the_net_hidden(nodes: Nodes) -> None:
+    """start/stop distribution at run time: -hidden, which is so until it stops."""
+    nodes.start(hidden=True, prevent_overlapping_partitions=False)
+    assert node.list_("hidden") == []
+    assert node.ping(B) == "pong"
+    with nodes.far.attached():
+        assert (node.list_(), node.list_("hidden")) == ([], [A])
+    node.stop()
+    nodes.start()
+    with nodes.far.attached():
+        eventually(lambda: (node.list_(), node.list_("hidden")) == ([A], []))
+
+
 def test_node_12_a_coroutine_does_not_wait_for_it(nodes: Nodes) -> None:
     """start/stop distribution at run time: as everything that waits."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from otpy import (
     Down,
+    Exit,
     GenServer,
     Global,
     Node,
@@ -25,6 +26,7 @@ from otpy import (
     start_node,
     supervisor,
 )
+from otpy.cluster._lease_contests import SERVER
 from otpy.distribution.start import start_mesh
 from otpy.runtime.ports import SystemClock
 from otpy.testing import eventually
@@ -262,6 +264,22 @@ def test_node_12_a_lease_is_lost_with_the_net_and_had_again(tmp_path: Path) -> N
             assert global_.whereis_name("leased") is None
             eventually(lambda child=child: not process.alive(child.pid))  # type: ignore[misc]
             supervisor.stop(boss)
+
+
+def test_node_12_what_a_lost_lease_server_granted_is_over_everywhere(nodes: Nodes) -> None:
+    """start/stop distribution at run time: also what processes hold whose pids are older."""
+    nodes.start()
+    with nodes.home.attached() as holder:
+        process.flag(trap_exit=True)  # it lives on
+        assert global_.register_name("leased", holder, quorum=[A, B])
+        assert eventually(lambda: whereis(nodes.far, "leased")) == known_as(holder, A)
+        server = nodes.home.names.whereis(SERVER)
+        assert server is not None
+        process.exit(server, "kill")
+        assert process.receive(Exit, timeout=5).reason == ("lease_lost", "leased")
+    for here in (nodes.home, nodes.far):
+        leases = here.name_services["global"].leases  # type: ignore[attr-defined]
+        eventually(lambda leases=leases: leases.holders.table == {})  # type: ignore[misc]
 
 
 def test_node_12_a_node_with_promises_on_a_disk_gets_no_name(nodes: Nodes, tmp_path: Path) -> None:
