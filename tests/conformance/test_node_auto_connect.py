@@ -125,6 +125,8 @@ def test_node_14_never_asked_for_what_does_not_come_is_given_up(
     with a.attached():
         assert node.connect(B) is False
     eventually(lambda: not mesh_of(a).auto.asked)
+    eventually(lambda: mesh_of(a).peers[B].link is None)  # what was under way has failed, too
+    pair.looked(b)
     mesh_of(b).heal(A)
     pair.looked(a)
     assert not a.peers
