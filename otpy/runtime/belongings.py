@@ -8,6 +8,7 @@ record's, and nothing is taken under it.
 """
 
 import inspect
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from otpy.runtime.record import Process
 
 T = TypeVar("T")
+LOG = logging.getLogger("otpy.node")
 FEW = 16  # things that are held without a look for closed sockets among them
 
 
@@ -255,10 +257,13 @@ class Belongings:
         else:
             self._close_apart(proc, [owned])
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until all that is being closed on the pool is closed; whether it was in time."""
+    def wait(self, timeout: float) -> None:
+        """Wait until all that is being closed on the pool is closed; log it if that takes longer."""
         with self._idle:
-            return self._idle.wait_for(lambda: not self._closing, timeout)
+            if self._idle.wait_for(lambda: not self._closing, timeout):
+                return
+        name = self._node.name
+        LOG.error("%s: what its processes own was not closed within %s s", name, timeout)
 
     def body_over(self, proc: "Process") -> None:
         """The body of a process with a thread is over, and this is the thread: close, latest first.

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import logging
 import os
 import threading
 from collections import deque
@@ -44,7 +43,6 @@ from otpy.terms.pid import Creation, Pid, Ref
 from otpy.terms.reasons import NOCONNECTION, NOPROC
 from otpy.terms.signals import CastSignal, ExitSignal, Message, Signal, SpawnSignal, dead_in
 
-LOG = logging.getLogger("otpy.node")
 T = TypeVar("T")
 
 
@@ -162,8 +160,8 @@ class Node:
         self.orphans.join(min(timeout, self.orphan_grace))
         if self._loop is not None:
             self._loop.stop(timeout)
-        if not self.simulated and not self.belongings.wait(timeout):
-            LOG.error("%s: what its processes own was not closed within %s s", self.name, timeout)
+        if not self.simulated:
+            self.belongings.wait(timeout)
         self.pool.stop()
 
     def drain(self) -> None:
