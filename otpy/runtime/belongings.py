@@ -258,7 +258,7 @@ class Belongings:
             self._close_apart(proc, [owned])
 
     def wait(self, timeout: float) -> None:
-        """Wait until all that is being closed on the pool is closed; log it if that takes longer."""
+        """Wait until all that is being closed on the pool is closed; log it if that is late."""
         with self._idle:
             if self._idle.wait_for(lambda: not self._closing, timeout):
                 return

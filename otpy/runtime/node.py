@@ -211,10 +211,9 @@ class Node:
         """Raise ``NodeStopped`` or ``NodeForked`` if the node cannot be used."""
         if self.elsewhere:
             raise forked_from(self.name)
-        if self.state != "running":
-            if self.state == "new":
-                self.start()
-                return
+        if self.state == "new":
+            self.start()
+        elif self.state != "running":
             raise NodeStopped(f"{self.name} was stopped")
 
     @property
