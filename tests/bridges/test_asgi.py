@@ -95,6 +95,7 @@ def test_what_does_not_stop_within_the_budget_is_killed(capture_reports: Reports
         assert time.monotonic() - began < 2.5, "the node waited for the body, too"
         told = "the supervision tree did not stop within 0.05 s; what is left is killed"
         assert told in capture_reports.texts
+        assert "bodies that run on after the node's end" in capture_reports.texts[-1]
 
     try:
         # The body of the child runs on in its thread until the gate is open.

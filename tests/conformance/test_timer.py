@@ -9,14 +9,18 @@ from otpy import (
     BadArgument,
     Down,
     Exit,
+    GenServer,
     NotAName,
+    Ok,
     Ref,
     Via,
+    gen_server,
     process,
     self_pid,
     timer,
 )
 from otpy.runtime._current import current
+from otpy.testing import ClusterSimulation
 from otpy.testing.plugin import Reports
 from tests.cluster.conftest import Cluster, cluster
 from tests.conformance.conftest import Runner, until
@@ -172,6 +176,34 @@ def test_tmr_05_an_interval_makes_up_for_what_was_late(run: Runner) -> None:
         timer.cancel(tref)
 
     run(body)
+
+
+class Sink(GenServer[list[Any]], green=True):
+    """Keeps what it gets."""
+
+    def init(self, arg: list[Any], /) -> Ok[list[Any]]:
+        return Ok(arg)
+
+    def handle_info(self, message: Any, state: list[Any], /) -> None:
+        state.append(message)
+
+
+def test_tmr_05_an_interval_to_a_name_makes_up_for_what_was_late() -> None:
+    """intervals do not drift: neither does one whose receiver is looked for each time."""
+    sim = ClusterSimulation(0, ("a@sim",))
+    got: list[Any] = []
+
+    def begin() -> None:
+        gen_server.start(Sink, got, name="sink")
+        timer.send_interval(0.01, "sink", "tick")
+
+    sim.call("a@sim", begin)
+    sim.let_pass(0.1)
+    sim.pause("a@sim")
+    sim.let_pass(1.0)
+    sim.resume("a@sim")
+    sim.let_pass(0.05)
+    assert len(got) == pytest.approx(115, abs=2)
 
 
 def test_tmr_06_an_interval_ends_with_its_target(run: Runner) -> None:
