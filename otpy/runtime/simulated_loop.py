@@ -54,6 +54,7 @@ class NumberedTask(asyncio.Task[T]):
     def __init__(self, number: int, coro: CoroutineLike[T], **options: Any) -> None:
         self.number = number  # first: asyncio puts the task into a set when it is made
         super().__init__(coro, **options)
+        self._log_destroy_pending = False  # a simulation that is over leaves tasks, and may
 
     def __hash__(self) -> int:
         return self.number

@@ -105,6 +105,10 @@ class TaskProcess(LockedProcess):
                 await self.serve_later(self.server)
             elif self.fn is not None:
                 await self.fn(*self.args)
+        except GeneratorExit:
+            # Its loop is gone, and the garbage collector closes it within whatever runs here now,
+            # whose context this is.
+            raise
         except BaseException as raised:  # noqa: BLE001 - a body's end, whatever it is, is its own
             error = raised
         reason = outcome(self, error)

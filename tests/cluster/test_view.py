@@ -46,10 +46,11 @@ def test_hidden_nodes_are_asked_and_miss_nobody(cluster: Cluster) -> None:
     cluster.start("abh", hidden="h")
     with cluster.nodes["h"].attached():
         assert node.connect(A)
-        mine = node.view()
     with cluster.nodes["a"].attached():
         eventually(lambda: node.list_("hidden") == [H])
         view = node.view()
+    with cluster.nodes["h"].attached():
+        mine = node.view()
     assert view.sees == {A: {B, H}, B: {A}, H: {A}}
     assert view.hidden == {H}
     assert view.whole

@@ -1,6 +1,8 @@
 """Coroutines in a simulation: asyncio at virtual time, in an order that the seed gives."""
 
 import asyncio
+import gc
+import math
 import os
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from otpy import (
     supervisor,
 )
 from otpy.runtime.simulated import Simulation
+from otpy.testing.plugin import Reports
 from otpy.testing.simulation import ClusterSimulation
 from tests.testing import coroutines_program as program
 
@@ -153,6 +156,31 @@ def test_what_one_process_scheduled_runs_in_that_order(seed: int) -> None:
         return order
 
     assert Simulation(seed).run(main) == [0, 5, 1, 6, 2, 7, 3, 8, 4, 9, *range(10, 15)]
+
+
+def test_what_a_simulation_left_is_collected_within_another_one_unnoticed(
+    capture_reports: Reports, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its coroutines are closed by the garbage collector, in the context of whoever runs."""
+
+    async def for_ever() -> None:
+        await asyncio.sleep(math.inf)
+
+    def begin() -> None:
+        process.spawn(for_ever)
+        process.sleep(1)
+
+    for seed in range(2):  # the last one is kept until the next one runs
+        Simulation(seed).run(begin)
+
+    async def main() -> None:
+        me = self_pid()
+        gc.collect()
+        assert self_pid() == me
+
+    Simulation(2).run(main)
+    assert capture_reports.texts == []
+    assert "destroyed" not in caplog.text
 
 
 def test_a_coroutine_knows_its_process_after_every_wait() -> None:
