@@ -6,7 +6,6 @@ a module which was first imported there, is as good as any on real threads.
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from otpy.runtime._current import current_or_none
@@ -28,7 +27,23 @@ def waiting_process(what: str) -> Process:
     return me
 
 
-class SimulatedLock:
+class _Lock:
+    """What is the same for both: a block that holds it."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        raise NotImplementedError
+
+    def release(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class SimulatedLock(_Lock):
     """``threading.Lock()``, made in a simulation."""
 
     def __init__(self) -> None:
@@ -84,19 +99,8 @@ class SimulatedLock:
         """Whether somebody has it."""
         return self._lock.locked()
 
-    def __enter__(self) -> bool:
-        return self.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-class SimulatedRLock:
+class SimulatedRLock(_Lock):
     """``threading.RLock()``, made in a simulation: it belongs to a process, else to a thread."""
 
     def __init__(self) -> None:
@@ -122,17 +126,6 @@ class SimulatedRLock:
         if not self._count:
             self._owner = None
             self._block.release()
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self.release()
 
     # What ``threading.Condition`` asks of a lock.
 
