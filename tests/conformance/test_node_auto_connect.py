@@ -67,6 +67,7 @@ def mesh_of(here: Node) -> Mesh:
 
 def lost(a: Node, b: Node) -> None:
     """End the session between two nodes, as one that disconnects."""
+    eventually(lambda: b.name in a.peers and a.name in b.peers)  # one of them knows it first
     with a.attached():
         assert node.disconnect(b.name)
     eventually(lambda: not a.peers and not b.peers)
