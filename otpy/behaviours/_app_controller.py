@@ -21,7 +21,7 @@ from otpy.runtime.node import Node
 from otpy.terms.errors import AlreadyStarted, CallExit
 from otpy.terms.messages import Exit
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import KILL, NORMAL
+from otpy.terms.reasons import KILL, NORMAL, is_word
 from otpy.terms.values import is_seconds
 
 NAME = "application_controller"
@@ -211,7 +211,7 @@ def _ended(desk: Desk, pid: Pid, why: Any) -> None:
 
 def takes_the_node_down(kind: str, why: Any) -> bool:
     """Whether an application of this type that ends by itself ends the node, too."""
-    return kind == "permanent" or (kind == "transient" and why != NORMAL)
+    return kind == "permanent" or (kind == "transient" and not is_word(why, NORMAL))
 
 
 def _take_down(reason: tuple[str, str, Any]) -> None:

@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 from otpy.runtime.reports import shown_reason
-from otpy.terms.reasons import NORMAL, Crash, is_shutdown
+from otpy.terms.reasons import Crash, is_shutdown, is_word
 from otpy.terms.values import is_tuple
 
 LOG = logging.getLogger("otpy.application")
@@ -24,7 +24,7 @@ def report_started(name: str, node: str) -> None:
 def report_exited(name: str, reason: Any, kind: str) -> None:
     """An application has ended, or has not started."""
     told = {"label": "application_exited", "application": name, "exited": reason, "type": kind}
-    orderly = reason in (STOPPED, NORMAL) or is_shutdown(reason)
+    orderly = is_word(reason, STOPPED) or is_shutdown(reason)
     level = logging.INFO if orderly else logging.ERROR
     LOG.log(
         level, "Application %s exited: %s", name, shown_end(reason), extra={"otpy_report": told}

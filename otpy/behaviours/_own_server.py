@@ -18,7 +18,6 @@ from otpy.behaviours.results import NoReply
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
 from otpy.terms.errors import NotSendable
-from otpy.terms.values import is_tuple
 
 S = TypeVar("S")
 V = TypeVar("V")
@@ -72,7 +71,7 @@ def reply(from_: From, value: Any) -> None:
 
 def told(request: Any) -> tuple[Any, ...]:
     """A request as a tuple that begins with a str; an empty one if it is nothing like that."""
-    return request if is_tuple(request) and request and type(request[0]) is str else ()
+    return request if type(request) is tuple and request and type(request[0]) is str else ()
 
 
 def entry(table: Mapping[Any, V], key: Any) -> V | None:

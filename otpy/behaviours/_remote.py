@@ -26,7 +26,7 @@ from otpy.terms.errors import (
 )
 from otpy.terms.messages import Down, SpawnReply
 from otpy.terms.pid import Ref
-from otpy.terms.reasons import NOCONNECTION, Crash
+from otpy.terms.reasons import NOCONNECTION, Crash, is_word
 from otpy.terms.values import is_tuple
 
 KINDS = (Down, SpawnReply)
@@ -93,7 +93,7 @@ def outcome(request: RequestId[Any], message: Down | SpawnReply) -> Outcome:
     reason = message.what if isinstance(message, SpawnReply) else message.reason
     if is_tuple(reason) and len(reason) == 3 and reason[0] == request.token:
         return reason[1], reason[2]
-    if reason == NOCONNECTION:
+    if is_word(reason, NOCONNECTION):
         return "error", LOST
     if is_tuple(reason) and len(reason) == 2 and reason[0] in ("undef", "not_sendable"):
         return "error", reason

@@ -16,7 +16,7 @@ from otpy.terms.errors import NotAName, NotDistributed
 from otpy.terms.messages import NameFree
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import NORMAL
+from otpy.terms.reasons import NORMAL, is_word
 
 if TYPE_CHECKING:
     from otpy.behaviours._loop import BehaviourLoop
@@ -168,7 +168,7 @@ def _free(loop: "BehaviourLoop", standby: Standby, free: NameFree) -> Any:
 
 
 def _try(loop: "BehaviourLoop", standby: Standby, why: Any) -> Any:
-    if standby.restart == "transient" and why == NORMAL:
+    if standby.restart == "transient" and is_word(why, NORMAL):
         loop.stop(NORMAL, None)
     standby.ref = loop.proc.node.new_ref(loop.proc.pid.number)
     if isinstance(loop.proc, TaskProcess):

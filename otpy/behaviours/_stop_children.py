@@ -13,7 +13,7 @@ from otpy.runtime._current import current
 from otpy.runtime.record import ANY, REPLY, Process
 from otpy.terms.messages import Down, Exit
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
+from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown, is_word
 
 AT_ONCE = 100  # children between two moments in which others may run
 
@@ -124,8 +124,8 @@ class _Stopping:
         assert child.pid is not None
         reason = self.faster.get(child.pid, reason)
         if child.spec.patience == 0.0:
-            expected = reason == KILLED
-        elif reason == NORMAL:
+            expected = is_word(reason, KILLED)
+        elif is_word(reason, NORMAL):
             expected = child.restart != "permanent"
         else:
             expected = is_shutdown(reason)

@@ -16,7 +16,7 @@ from otpy.runtime.arguments import check_timeout
 from otpy.terms.errors import BadArgument, CallExit, CallTimeout, ReceiveTimeout
 from otpy.terms.messages import Down
 from otpy.terms.pid import Ref
-from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, SHUTDOWN
+from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, SHUTDOWN, is_word, same_reason
 from otpy.terms.values import is_tuple, is_whole
 
 T = TypeVar("T")
@@ -72,7 +72,7 @@ def _of_any(refs: dict[Ref, int]) -> Callable[[Any], bool]:
 
 def _why(down: Down) -> Any:
     """The reason a wait ends with: OTP's ``{nodedown, Node}`` for a lost connection."""
-    return ("nodedown", down.pid.node) if down.reason == NOCONNECTION else down.reason
+    return ("nodedown", down.pid.node) if is_word(down.reason, NOCONNECTION) else down.reason
 
 
 def await_(task: Task[T], timeout: float | None) -> Steps[T]:
@@ -160,7 +160,7 @@ def _result(got: Any, request: tuple[Any, ...]) -> Any:
     if not isinstance(got, Down):
         process.demonitor(got[0], flush=True)
         return Done(got[1])
-    if got.reason == NOCONNECTION:
+    if is_word(got.reason, NOCONNECTION):
         raise CallExit(_why(got), request)
     return Exited(got.reason)
 
@@ -215,16 +215,16 @@ def shutdown(
         down = yield Wanted(_of(watch), None)
     expected = KILLED if brutal else SHUTDOWN
     reason = down.reason
-    if reason == NOPROC:
+    if is_word(reason, NOPROC):
         # It had ended before: the task's own monitor knows why, if it was not asked already.
         reason = _reason_told(task.ref)
     process.demonitor(task.ref, flush=True)
     got = _in_mailbox(task.ref)
     if got is not NOTHING:
         return Done(got[1])
-    if reason == expected:
+    if same_reason(reason, expected):
         return None
-    if reason == NOCONNECTION:
+    if is_word(reason, NOCONNECTION):
         raise CallExit(("nodedown", task.pid.node), ("task", "shutdown", (task, timeout)))
     return Exited(reason)
 

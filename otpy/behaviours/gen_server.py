@@ -45,7 +45,7 @@ from otpy.terms.errors import (
 )
 from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NORMAL
+from otpy.terms.reasons import NOPROC, NORMAL, is_word, same_reason
 from otpy.terms.signals import CallSignal, CancelCallSignal, CastSignal
 
 S = TypeVar("S")
@@ -360,7 +360,7 @@ def end(server: Dest, reason: Any, timeout: float | None, called: tuple[str, str
     except CallTimeout:
         raise
     except CallExit as ended:
-        if ended.reason != reason or reason == "noproc":
+        if not same_reason(ended.reason, reason) or is_word(reason, NOPROC):
             raise
 
 

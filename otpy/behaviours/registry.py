@@ -40,7 +40,7 @@ from otpy.terms.errors import (
 )
 from otpy.terms.messages import Down, Exit
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NORMAL
+from otpy.terms.reasons import NORMAL, is_word
 from otpy.terms.values import is_tuple
 
 MISSING = object()
@@ -324,14 +324,14 @@ def _dispatch_apart(
         for entries in parts
         if entries
     ]
-    failed = [reason for pid, ref in started if (reason := _ended(pid, ref)) != NORMAL]
+    failed = [reason for pid, ref in started if not is_word(reason := _ended(pid, ref), NORMAL)]
     if failed:
         raise CallExit(failed[0], ("registry", "dispatch", (fn,)))
 
 
 def _ended(pid: Pid, ref: Ref) -> Any:
     down: Down = process.receive(Down, where=lambda down: down.ref == ref)
-    if down.reason != NORMAL:
+    if not is_word(down.reason, NORMAL):
         try:
             process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0)
         except ReceiveTimeout:

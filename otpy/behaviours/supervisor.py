@@ -51,7 +51,7 @@ from otpy.terms.errors import (
 from otpy.terms.messages import Down, Exit
 from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import KILL, KILLED, NORMAL, SHUTDOWN, is_shutdown
+from otpy.terms.reasons import KILL, KILLED, SHUTDOWN, is_shutdown
 from otpy.terms.values import is_hashable, is_tuple
 
 
@@ -242,7 +242,7 @@ def _stop(child: Child) -> None:
         reason = process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0).reason
     except ReceiveTimeout:
         reason = down.reason
-    orderly = child.restart != "permanent" and (reason == NORMAL or is_shutdown(reason))
+    orderly = child.restart != "permanent" and is_shutdown(reason)
     if reason != expected and not orderly:
         report(child, "shutdown_error", reason, "shut down abnormally")
 

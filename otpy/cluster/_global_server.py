@@ -35,7 +35,7 @@ from otpy.terms.errors import NotDistributed, NotSendable
 from otpy.terms.messages import Down, NameFree, NodeDown, NodeUp
 from otpy.terms.names import At, is_node_name
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NOPROC
+from otpy.terms.reasons import NOPROC, is_word
 from otpy.terms.signals import Message
 from otpy.terms.values import is_hashable
 
@@ -272,7 +272,7 @@ class State:
 
     def server_down(self, peer: str, reason: Any) -> None:
         """The name server of another node ended, or was not there when we looked for it."""
-        heard = reason == NOPROC and peer in self.heard
+        heard = is_word(reason, NOPROC) and peer in self.heard
         self.node_down(peer)
         if heard and peers.sees(self.node, peer):
             # It began just after the look, and has spoken to us already. What we told it may

@@ -24,7 +24,7 @@ from otpy.terms.errors import (
 from otpy.terms.messages import Down, NodeDown, NodeUp, Response
 from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NOPROC
+from otpy.terms.reasons import NOPROC, is_word
 from otpy.terms.values import is_whole
 
 # The name servers that are asked about one node, in this order: ours answers when it has told that
@@ -149,7 +149,7 @@ class Meeting:
             case Response(ref, ok, value) if ref in self.asked:
                 peer, step = self.asked.pop(ref)
                 if step < OURS_AGAIN:
-                    if ok or value == NOPROC:  # else its session has ended, as we shall hear
+                    if ok or is_word(value, NOPROC):  # else its session has ended, as we shall hear
                         self.ask(peer, step + 1)
                 else:
                     self.met[peer] = None

@@ -137,9 +137,20 @@ def _pack_text(value: Any, path: str, depth: int) -> list[Any]:
     return [TEXT, name, show(value)]
 
 
+_FUNCTIONS = (type, types.FunctionType, types.BuiltinFunctionType)
+
+
+def _is_class_method(value: Any) -> bool:
+    return isinstance(value, types.MethodType) and isinstance(value.__self__, type)
+
+
 def _named(value: Any, path: str) -> str:
     module, name = value.__module__, value.__qualname__
-    if "<" in name or _find(module, name) is not value:
+    if isinstance(value, types.MethodType):  # of a class: that is what has the name
+        owner: Any = value.__self__
+        module, name = owner.__module__, f"{owner.__qualname__}.{value.__name__}"
+    found = _find(module, name)
+    if "<" in name or not (found is value or (_is_class_method(value) and found == value)):
         raise NotSendable(path, f"{value!r} cannot be named from another node; move it to a module")
     if module == "__main__":
         spec = getattr(sys.modules.get("__main__"), "__spec__", None)
@@ -148,7 +159,7 @@ def _named(value: Any, path: str) -> str:
 
 
 def _pack_other(value: Any, kind: type[Any], path: str, depth: int) -> list[Any]:
-    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+    if isinstance(value, _FUNCTIONS) or _is_class_method(value):
         return [NAMED, _named(value, path)]
     if isinstance(value, enum.Enum):
         # A combination of flags has no name of its own.
@@ -212,9 +223,19 @@ def _find(module: str, qualname: str) -> Any:
     """What a qualified name stands for in the modules that are loaded; None if nothing."""
     found: Any = sys.modules.get(module)
     for part in qualname.split("."):
-        found = getattr(found, "__dict__", {}).get(part) if found is not None else None
-        if isinstance(found, (staticmethod, classmethod)):
+        owner, found = (
+            found,
+            getattr(found, "__dict__", {}).get(part) if found is not None else None,
+        )
+        if found is None and isinstance(owner, type):
+            inherited = (base.__dict__[part] for base in owner.__mro__ if part in base.__dict__)
+            found = next(inherited, None)
+            if not isinstance(found, classmethod):
+                return None
+        if isinstance(found, staticmethod):
             return None
+        if isinstance(found, classmethod):
+            found = getattr(owner, part) if isinstance(owner, type) else None
     return found
 
 
@@ -258,7 +279,7 @@ def _unpack_dict(value: list[Any]) -> dict[Any, Any]:
 
 def _unpack_named(value: list[Any]) -> Any:
     found = _loaded(value[1])
-    if not isinstance(found, (type, types.FunctionType, types.BuiltinFunctionType)):
+    if not (isinstance(found, _FUNCTIONS) or _is_class_method(found)):
         raise DecodeError(f"{value[1]} is neither a class nor a function")
     return found
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import NORMAL, is_shutdown
+from otpy.terms.reasons import is_shutdown
 from otpy.terms.values import is_tuple
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -180,4 +180,4 @@ def wants_restart(restart: Restart, reason: Any) -> bool:
         return True
     if restart == "temporary":
         return False
-    return not (reason == NORMAL or is_shutdown(reason))
+    return not is_shutdown(reason)

@@ -20,7 +20,7 @@ from otpy.runtime.locked import LockedProcess
 from otpy.runtime.record import REPLY, Internal, Monitor, Process
 from otpy.terms.errors import BadArgument, CallExit, WouldBlockLoop
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import KILLED, NOPROC, NORMAL, Crash
+from otpy.terms.reasons import KILLED, NOPROC, NORMAL, Crash, is_word
 from otpy.terms.signals import (
     CallSignal,
     DownSignal,
@@ -268,7 +268,7 @@ class Inbox:
         def stopped(_ok: bool, reason: Any) -> None:
             if future is None:
                 return
-            if reason == NOPROC:
+            if is_word(reason, NOPROC):
                 _fail(future, pykka.ActorDeadError(f"{self.pid!r} not found"))
             else:
                 future.set(None)

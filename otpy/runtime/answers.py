@@ -7,7 +7,7 @@ import msgspec
 from otpy.runtime.mail import From
 from otpy.terms.names import At
 from otpy.terms.pid import Pid
-from otpy.terms.reasons import NOCONNECTION, NOPROC
+from otpy.terms.reasons import NOCONNECTION, NOPROC, is_word
 from otpy.terms.signals import (
     CallSignal,
     DownSignal,
@@ -38,7 +38,7 @@ def absent(signal: Any, reason: Any) -> list[Signal] | None:
         case MonitorSignal(sender, dest, ref):
             return [DownSignal(sender, ref, reason, _ended(dest, reason))]
         case CallSignal(sender, dest, ref):
-            why = ("nodedown", dest.node) if reason == NOCONNECTION else reason
+            why = ("nodedown", dest.node) if is_word(reason, NOCONNECTION) else reason
             return [ReplySignal(sender, ref, False, why, _ended(dest, reason))]
         case SpawnSignal(sender, _, ref):
             return [SpawnedSignal(sender, ref, None, reason)]
@@ -60,4 +60,4 @@ def with_reason(signal: Signal, reason: Any) -> Signal | None:
 
 
 def _ended(dest: Pid | At, reason: Any) -> Pid | None:
-    return dest if type(dest) is Pid and reason == NOPROC else None
+    return dest if type(dest) is Pid and is_word(reason, NOPROC) else None

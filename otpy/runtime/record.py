@@ -27,7 +27,7 @@ from otpy.terms.errors import ProcessExit
 from otpy.terms.messages import Down, Exit, Response, SpawnReply
 from otpy.terms.names import At
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, NORMAL
+from otpy.terms.reasons import KILL, KILLED, NOCONNECTION, NOPROC, NORMAL, is_word
 from otpy.terms.signals import (
     CallSignal,
     CancelCallSignal,
@@ -317,12 +317,12 @@ class Process:
             if self.links is None or sender not in self.links:
                 return None
             del self.links[sender]
-        elif reason == KILL:
+        elif is_word(reason, KILL):
             return self.die(KILLED)
         if self.trap_exit or (self.server is not None and self.server.ends_in_order(sender)):
             self.append(Exit(sender, reason))
             return None
-        if reason == NORMAL and (signal.link or sender != self.pid):
+        if is_word(reason, NORMAL) and (signal.link or sender != self.pid):
             return None
         return self.die(reason)
 

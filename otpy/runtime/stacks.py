@@ -7,11 +7,13 @@ on the stack is one that expects an exit of the process to come up: not a transi
 a report or a telemetry event that is half done.
 """
 
+import gc
 import os
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator
+from itertools import accumulate, chain, repeat, starmap
+from operator import mul
 from traceback import FrameSummary, StackSummary
 from types import CodeType, FrameType
 from typing import Any
@@ -40,15 +42,30 @@ current_frames = sys._current_frames  # pyright: ignore[reportPrivateUsage]  # d
 
 def frames_of(thread: threading.Thread | None) -> list[FrameType]:
     """The Python frames of a thread, the innermost first; none if it has ended."""
-    frame = current_frames().get(thread.ident or 0) if thread is not None else None
-    return list(outwards(frame))
+    if thread is None:
+        return []
+    (tops,) = starmap(current_frames, map(mul, repeat((), 1), map(gc.collect, repeat(0))))
+    return outwards(tops.get(thread.ident or 0))
 
 
-def outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    """A frame, its caller, and so on."""
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
+def outwards(frame: FrameType | None) -> list[FrameType]:
+    """A frame, its caller, and so on, read in one go.
+
+    The objects of frames are made when they are asked for. On Python 3.11 a garbage collection at
+    that instant may let the thread run on, which then returns from the very frame: the interpreter
+    may crash. So the young garbage goes first (``() * n`` is ``()``), and until all is read no
+    bytecode runs here that could let another thread go on.
+    """
+    if frame is None:
+        return []
+    found: list[Any] = []
+    try:
+        found.extend(
+            chain(map(gc.collect, (0,)), accumulate(repeat("f_back"), getattr, initial=frame))
+        )
+    except AttributeError:
+        pass  # of the None behind the outermost one
+    return found[1:-1]
 
 
 def shown_stack(frames: list[FrameType]) -> list[str]:

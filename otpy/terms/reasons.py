@@ -52,11 +52,28 @@ class Crash:
         return cls(f"{module}{kind.__qualname__}", str(error), text)
 
 
+def is_word(reason: object, *words: str) -> bool:
+    """Whether the reason is one of these atoms.
+
+    Nothing is asked of a value that is no str: its own comparison may give anything, or raise, and
+    this is looked at on threads that many processes share.
+    """
+    return issubclass(type(reason), str) and reason in words
+
+
+def same_reason(one: object, other: object) -> bool:
+    """Whether two reasons are equal; where they cannot be compared, whether they are one."""
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001 - the comparison is the user's own code
+        return one is other
+
+
 def is_shutdown(reason: object) -> bool:
     """Whether OTP counts the reason as an orderly end: normal, shutdown, ("shutdown", x)."""
-    return reason in (NORMAL, SHUTDOWN) or is_shutdown_tuple(reason)
+    return is_word(reason, NORMAL, SHUTDOWN) or is_shutdown_tuple(reason)
 
 
 def is_shutdown_tuple(reason: object) -> TypeGuard[tuple[str, Any]]:
     """Whether the reason is OTP's ``{shutdown, Term}``."""
-    return is_tuple(reason) and len(reason) == 2 and reason[0] == SHUTDOWN
+    return is_tuple(reason) and len(reason) == 2 and is_word(reason[0], SHUTDOWN)

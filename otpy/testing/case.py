@@ -31,7 +31,7 @@ from otpy.terms.errors import (
 )
 from otpy.terms.messages import Down
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.reasons import NORMAL, SHUTDOWN, is_shutdown
+from otpy.terms.reasons import NORMAL, SHUTDOWN, is_shutdown, is_word
 from otpy.testing.case_process import CaseProcess
 from otpy.testing.leftovers import Processes
 from otpy.testing.threads import Threads
@@ -208,7 +208,7 @@ class Case:
     def _run(self, callback: Callable[[], Any], failures: Failures) -> None:
         _, ref = process.spawn_monitor(callback)
         down = _down(ref, None)
-        if down.reason != NORMAL:
+        if not is_word(down.reason, NORMAL):
             failures.append(f"on_exit callback {callback!r} exited: {shown_reason(down.reason)}")
 
 

@@ -21,9 +21,11 @@ from otpy import (
     Ok,
     Reply,
     WeakCookie,
+    erpc,
     gen_server,
     process,
     self_pid,
+    supervisor,
 )
 from otpy.distribution.start import start_mesh
 from otpy.testing import eventually
@@ -45,6 +47,24 @@ class Counter(GenServer[int], green=True):
 def counter_on(cluster: Cluster, short: str, name: str = "counter") -> Any:
     with cluster.nodes[short].attached():
         return gen_server.start(Counter, 0, name=name)
+
+
+class Child(Counter, green=True):
+    @classmethod
+    def start_link(cls, arg: int) -> Any:
+        return gen_server.start_link(cls, arg, name="child")
+
+
+def test_a_child_given_by_its_class_is_started_on_another_node(cluster: Cluster) -> None:
+    cluster.start("ab")
+    with cluster.nodes["b"].attached():
+        process.unlink(supervisor.start_link([], strategy="one_for_one", name="boss"))
+    with cluster.nodes["a"].attached():
+        pid = supervisor.start_child(At("boss", "b@127.0.0.1"), (Child, 7))
+        assert pid.node == "b@127.0.0.1"
+        assert gen_server.call(At("child", "b@127.0.0.1"), "x") == ("x", 7)
+        supervisor.terminate_child(At("boss", "b@127.0.0.1"), Child)
+        assert erpc.call("b@127.0.0.1", Child.start_link, 1).node == "b@127.0.0.1"
 
 
 def test_calls_by_pid_and_by_name_are_answered(cluster: Cluster) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otpy.distribution.codec import DecodeError, decode, encode
+from otpy.distribution.codec import DecodeError, decode, encode, function_of
 from otpy.distribution.frames import encode_signal, frame, unframe
 from otpy.terms.errors import NotSendable
 from otpy.terms.messages import Down, NodeUp
@@ -257,6 +257,36 @@ def test_decoding_imports_nothing() -> None:
     with pytest.raises(DecodeError):
         decode(data)
     assert set(sys.modules) == before
+
+
+class Made:
+    """Has functions of the class."""
+
+    @classmethod
+    def made(cls, text: str) -> str:
+        return f"{cls.__name__} {text}"
+
+    def own(self) -> None:
+        """One of an object."""
+
+
+class MadeToo(Made):
+    """Inherits them."""
+
+
+@pytest.mark.parametrize("value", [Made.made, MadeToo.made])
+def test_a_function_of_a_class_comes_back_as_that_of_the_class(value: Any) -> None:
+    back = decode(encode(value))
+    assert back == value
+    assert back("x") == f"{value.__self__.__name__} x"
+
+
+def test_a_function_of_an_object_cannot_be_sent() -> None:
+    with pytest.raises(NotSendable, match="method cannot be sent"):
+        encode(Made().own)
+    for name in ("MadeToo.own", "MadeToo.none"):
+        with pytest.raises(DecodeError, match="not loaded"):
+            function_of(f"{Made.__module__}:{name}")
 
 
 def test_only_data_classes_are_made() -> None:

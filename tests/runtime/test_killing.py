@@ -5,9 +5,69 @@ from typing import Any
 
 import pytest
 
-from otpy import Down, GenServer, Node, Ok, Pid, gen_server, process, self_pid, supervisor
+from otpy import (
+    Down,
+    Exit,
+    GenServer,
+    Node,
+    Ok,
+    Pid,
+    Reply,
+    gen_server,
+    process,
+    self_pid,
+    supervisor,
+)
 from otpy.testing import eventually
 from otpy.testing.plugin import Reports
+
+
+class Odd:
+    """Compares as an array does: into something without a truth."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
+class Keeps(GenServer[None], green=True):
+    """A server on the scheduler that all green processes share."""
+
+    def init(self, arg: Pid | None) -> Ok[None]:
+        if arg is not None:
+            process.link(arg)
+        return Ok(None)
+
+    def handle_call(self, request: Any, from_: Any, state: None) -> Reply[None]:
+        return Reply(request)
+
+
+def test_a_reason_that_cannot_be_compared_ends_whom_it_should_and_nobody_else(node: Node) -> None:
+    def ends() -> None:
+        process.receive()
+        process.exit(Odd())
+
+    other = gen_server.start(Keeps, None)
+    dies = process.spawn(ends, green=True)
+    linked, ref = gen_server.start_monitor(Keeps, dies)
+    process.send(dies, "go")
+    assert type(process.receive(Down, timeout=5).reason) is Odd
+    for target in (gen_server.start(Keeps, None), process.spawn(process.receive)):
+        ref = process.monitor(target)
+        process.exit(target, Odd())
+        assert type(process.receive(Down, where=lambda d: d.ref == ref, timeout=5).reason) is Odd  # noqa: B023
+    assert not process.alive(linked)
+    assert gen_server.call(other, "x", 5) == "x"
+    boss = supervisor.start_link([(Keeps, None)], strategy="one_for_one")
+    process.flag(trap_exit=True)
+    process.exit(boss, Odd())
+    assert type(process.receive(Exit, timeout=5).reason) is Odd
+    supervisor.stop(supervisor.start_link([(Keeps, None)], strategy="one_for_one"))
+    gen_server.stop(other, Odd())
 
 
 def test_a_blocked_thread_is_dead_at_once_and_its_body_is_an_orphan(node: Node) -> None:

@@ -20,6 +20,7 @@ from otpy.runtime.process import Dest, unalias
 from otpy.runtime.tasks import TaskProcess
 from otpy.terms.errors import BadArgument, CallExit, CallTimeout
 from otpy.terms.pid import Pid, Ref
+from otpy.terms.reasons import NOPROC, is_word, same_reason
 
 
 @overload
@@ -66,7 +67,7 @@ async def end(
     except CallTimeout:
         raise
     except CallExit as ended:
-        if ended.reason != reason or reason == "noproc":
+        if not same_reason(ended.reason, reason) or is_word(reason, NOPROC):
             raise
 
 
