@@ -71,7 +71,8 @@ def reply(from_: From, value: Any) -> None:
 
 def told(request: Any) -> tuple[Any, ...]:
     """A request as a tuple that begins with a str; an empty one if it is nothing like that."""
-    return request if type(request) is tuple and request and type(request[0]) is str else ()
+    plain = type(request) is tuple  # a subclass has code of its own
+    return request if plain and is_tuple(request) and request and type(request[0]) is str else ()
 
 
 def entry(table: Mapping[Any, V], key: Any) -> V | None:
