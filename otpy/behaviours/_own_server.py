@@ -18,6 +18,7 @@ from otpy.behaviours.results import NoReply
 from otpy.runtime._current import current
 from otpy.runtime.mail import From
 from otpy.terms.errors import NotSendable
+from otpy.terms.values import is_tuple
 
 S = TypeVar("S")
 V = TypeVar("V")
@@ -71,8 +72,9 @@ def reply(from_: From, value: Any) -> None:
 
 def told(request: Any) -> tuple[Any, ...]:
     """A request as a tuple that begins with a str; an empty one if it is nothing like that."""
-    plain = type(request) is tuple  # a subclass has code of its own
-    return request if plain and is_tuple(request) and request and type(request[0]) is str else ()
+    if type(request) is not tuple or not is_tuple(request):
+        return ()  # also for one of a subclass, which has code of its own
+    return request if request and type(request[0]) is str else ()
 
 
 def entry(table: Mapping[Any, V], key: Any) -> V | None:

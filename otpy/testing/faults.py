@@ -4,9 +4,14 @@ Each fault ends by itself after its ``seconds``. So any of them can be left out 
 and what is left still is one: that is how ``simulate`` makes it smaller.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any, cast
+
+from otpy.terms.errors import BadArgument
+from otpy.terms.values import INFINITE as INF
+from otpy.terms.values import is_seconds
 
 Nodes = tuple[str, ...]
 SHORT, LONG = 0.01, 40.0  # seconds that a drawn fault takes: some nobody notices, some everybody
@@ -107,6 +112,43 @@ def draw_fault(draw: Random, nodes: Nodes, kind: type[Fault]) -> Fault:
         off = draw.choice((-SKEW, SKEW, draw.uniform(-SKEW, SKEW)))
         return ClockSkew(names[0], round(1 + off, 6), seconds)
     return Pause(names[0], seconds) if kind is Pause else Crash(names[0], seconds)
+
+
+def check_fault(fault: Any, nodes: Nodes) -> None:
+    """Raise ``BadArgument`` unless it is a fault that can happen to these nodes."""
+    if not isinstance(fault, KINDS):
+        raise BadArgument(f"{fault!r} is no fault; expected one of otpy.testing.faults")
+    match fault:
+        case Partition(left, right):
+            concerned = (*checked_side(left), *checked_side(right))
+        case OneWay(source, target) | Break(source, target):
+            concerned = (source, target)
+        case Pause(node) | Crash(node) | ClockSkew(node):
+            concerned = (node,)
+    check_nodes(repr(fault), concerned, nodes)
+    if not isinstance(fault, Break) and not (is_seconds(fault.seconds) and fault.seconds != INF):
+        raise BadArgument(f"{fault!r}: expected a number of seconds that is not negative")
+    if isinstance(fault, ClockSkew) and not (is_seconds(fault.rate) and 0 < fault.rate < INF):
+        raise BadArgument(f"{fault!r}: expected a rate above 0")
+
+
+def checked_side(side: Any) -> tuple[str, ...]:
+    """The nodes of one side of a partition; raises ``BadArgument``."""
+    if isinstance(side, str) or not isinstance(side, Iterable):
+        raise BadArgument(f"{side!r}: expected a side, such as ('a@sim',)")
+    found = tuple(cast("Iterable[str]", side))
+    if not found:
+        raise BadArgument("a side without a node: expected one or more on each")
+    return found
+
+
+def check_nodes(what: str, concerned: tuple[str, ...], nodes: Nodes) -> None:
+    """Raise ``BadArgument`` unless they are different nodes of the simulation."""
+    for name in concerned:
+        if name not in nodes:
+            raise BadArgument(f"{what}: there is no node {name!r}; expected of {', '.join(nodes)}")
+    if len(set(concerned)) < len(concerned):
+        raise BadArgument(f"{what}: a node stands there twice")
 
 
 def lasts(fault: Fault) -> float:

@@ -5,6 +5,7 @@ line that replays it and a picture of the run. A run is looked at twice: one tha
 again has read a clock or a chance that is not the simulation's, and that is said, too.
 """
 
+import inspect
 import os
 import re
 import sys
@@ -18,13 +19,14 @@ from typing import Any
 from otpy.cluster.lease import LEASE_TIME
 from otpy.terms.errors import BadArgument
 from otpy.terms.values import is_whole
-from otpy.testing.faults import KINDS, Fault, Schedule, draw_schedule
+from otpy.testing.faults import KINDS, Fault, Schedule, check_fault, draw_schedule
 from otpy.testing.shrink import smallest
 from otpy.testing.simulation import ClusterSimulation
 from otpy.testing.timeline import timeline
 
 Test = Callable[[ClusterSimulation], object]
 Drawn = list[tuple[float, Fault]]
+HASHES = "PYTHONHASHSEED"
 SEED, TIMES, PICTURES = "OTPY_SEED", "OTPY_SEEDS_TIMES", "OTPY_TIMELINES"
 
 
@@ -77,7 +79,7 @@ class _Search:
         try:
             sim.schedule(faults)
             with sim.sched.fence.up():  # once, not whenever the test lets time pass
-                self.test(sim)
+                _none_to_await(self.test, self.test(sim))
             sim.check()
             if sim.sched.fence.refused:  # and swallowed
                 raise sim.sched.fence.refused[0]
@@ -112,12 +114,15 @@ def simulate(
     ``seeds``: how many, from 0, or which. ``faults``: how many to draw for each seed, of
     ``kinds``, to begin within ``window`` (seconds from, to, since the start); or a schedule, that
     then happens under every seed. The test says when it has seen enough: ``sim.let_faults_pass()``
-    returns when all are over. Raises ``BadArgument``.
+    returns when all are over. Raises ``BadArgument``, also for a coroutine function: the test
+    drives the simulation from outside, and ``sim.call(node, fn)`` awaits.
 
     The environment: ``OTPY_SEED=7`` runs that seed only, ``OTPY_SEEDS_TIMES=100`` a hundred times
     as many, ``OTPY_TIMELINES`` is the directory of the pictures, else that of temporary files.
     """
-    _check(seeds, nodes, faults, window)
+    _check(test, seeds, nodes, faults, kinds, window)
+    if inspect.iscoroutinefunction(start):
+        raise BadArgument(f"start={start!r} is a coroutine function; expected a function")
     options = {
         "prevent_overlapping_partitions": prevent_overlapping_partitions,
         "lease_time": lease_time,
@@ -131,10 +136,27 @@ def simulate(
         number += 1
         if error is not None:
             raise _failed(search, seed, schedule, error) from error
+    if not number:
+        raise BadArgument(f"seeds={seeds!r}; expected one or more")
     return number
 
 
-def _check(seeds: Any, nodes: Any, faults: Any, window: Any) -> None:
+def _none_to_await(test: Any, result: object) -> None:
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise BadArgument(f"{test!r} gave something to await; expected a plain function")
+
+
+def _check(test: Any, seeds: Any, nodes: Any, faults: Any, kinds: Any, window: Any) -> None:
+    if not callable(test) or inspect.iscoroutinefunction(test):
+        raise BadArgument(f"simulate({test!r}): expected a function, and none of coroutines")
+    for kind in kinds:
+        if kind not in KINDS:
+            raise BadArgument(f"kinds=[{kind!r}]; expected kinds of otpy.testing.faults")
+    if not isinstance(faults, (int, str)):
+        for _, fault in faults:
+            check_fault(fault, tuple(nodes))
     if not (is_whole(seeds, 1) or (isinstance(seeds, Iterable) and not isinstance(seeds, str))):
         raise BadArgument(f"seeds={seeds!r}; expected how many, from 1 on, or the seeds")
     if isinstance(nodes, str) or not nodes:
@@ -181,6 +203,11 @@ def _failed(search: _Search, seed: int, schedule: Drawn, error: Exception) -> Si
     lines.append(f"{len(few)} of {len(schedule)} faults are needed, instants in seconds:")
     lines += [f"    ({instant}, {fault!r})," for instant, fault in few]
     lines.append(f"replay: {_replay(search, seed)}")
+    if os.environ.get(HASHES, "random") == "random":
+        lines.append(
+            f"{HASHES} was not fixed: if the replay does not fail, something goes through a set of "
+            f"strings; search with {HASHES}=0"
+        )
     lines.append(f"timeline: {picture}")
     text = "\n".join(lines)
     print(text, file=sys.stderr)
@@ -193,8 +220,8 @@ def _name(test: Test) -> str:
 
 def _replay(search: _Search, seed: int) -> str:
     """What to type. The hash seed matters to code of users that goes through sets."""
-    hashes = os.environ.get("PYTHONHASHSEED")
-    before = f"PYTHONHASHSEED={hashes} " if hashes not in (None, "random") else ""
+    hashes = os.environ.get(HASHES)
+    before = f"{HASHES}={hashes} " if hashes not in (None, "random") else ""
     running = os.environ.get("PYTEST_CURRENT_TEST")
     if running is None:
         return f"{before}simulate({_name(search.test)}, seeds=[{seed}], ...)"

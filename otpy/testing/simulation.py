@@ -33,6 +33,9 @@ from otpy.testing.faults import (
     Partition,
     Pause,
     Schedule,
+    check_fault,
+    check_nodes,
+    checked_side,
     lasts,
 )
 from otpy.testing.history import History
@@ -187,7 +190,11 @@ class ClusterSimulation(Simulation):
         return self.disks[name]
 
     def kill(self, name: str) -> None:
-        """End a node at once, as ``kill -9`` does."""
+        """End a node at once, as ``kill -9`` does.
+
+        Raises ``BadArgument`` for a node that does not run.
+        """
+        self._check_runs("kill", name)
         self.resume(name)
         node, mesh = self.nodes.pop(name), self.meshes.pop(name)
         mesh.crash()
@@ -204,6 +211,7 @@ class ClusterSimulation(Simulation):
 
     def restart(self, name: str) -> None:
         """Start a node that was killed: a new node of the old name, on the disk that is left."""
+        check_nodes(f"restart({name!r})", (name,), self.names)
         if name in self.nodes:
             raise BadArgument(f"restart({name!r}): it runs; kill it first")
         self.nodes[name] = self._node(name)
@@ -225,7 +233,9 @@ class ClusterSimulation(Simulation):
     # Faults.
 
     def partition(self, left: Sequence[str], right: Sequence[str]) -> None:
-        """Cut the network between two sides."""
+        """Cut the network between two sides. Raises ``BadArgument`` for a node that is none."""
+        left, right = checked_side(left), checked_side(right)
+        check_nodes(f"partition({left}, {right})", (*left, *right), self.names)
         self.network.partition(left, right)
 
     def heal(self) -> None:
@@ -233,12 +243,17 @@ class ClusterSimulation(Simulation):
         self.network.heal()
 
     def pause(self, name: str) -> None:
-        """Let a node run nothing, until ``resume``; its clock goes on. Twice is once."""
+        """Let a node run nothing, until ``resume``; its clock goes on. Twice is once.
+
+        Raises ``BadArgument`` for a node that does not run.
+        """
+        self._check_runs("pause", name)
         self.sched.pause(self.nodes[name])
         self.network.pause(name)
 
     def resume(self, name: str) -> None:
-        """Undo ``pause``."""
+        """Undo ``pause``. Raises ``BadArgument`` for a node that does not run."""
+        self._check_runs("resume", name)
         self.sched.resume(self.nodes[name])
         self.network.resume(name)
 
@@ -248,6 +263,7 @@ class ClusterSimulation(Simulation):
         All that happens there follows it: timers, ticks, ``time.monotonic``. Raises
         ``BadArgument`` unless ``rate`` is above 0.
         """
+        check_nodes(f"skew({name!r}, {rate!r})", (name,), self.names)
         if not 0 < rate < float("inf"):
             raise BadArgument(f"skew({name!r}, {rate!r}); expected a rate above 0")
         self.network.rates[name] = rate
@@ -255,7 +271,11 @@ class ClusterSimulation(Simulation):
             self.sched.skew(self.nodes[name], rate)
 
     def inject(self, fault: Fault) -> None:
-        """Let a fault begin now. What cannot happen (a pause of a node that is down) does not."""
+        """Let a fault begin now. What cannot happen (a pause of a node that is down) does not.
+
+        Raises ``BadArgument`` for what is no fault of these nodes.
+        """
+        check_fault(fault, self.names)
         self.calm = max(self.calm, self.sched.clock.time + lasts(fault))
         match fault:
             case Partition(left, right, seconds):
@@ -280,6 +300,11 @@ class ClusterSimulation(Simulation):
                 assert_never(fault)
         self.history.add("fault", "", repr(fault), lasts(fault))
 
+    def _check_runs(self, what: str, name: str) -> None:
+        check_nodes(f"{what}({name!r})", (name,), self.names)
+        if name not in self.nodes:
+            raise BadArgument(f"{what}({name!r}): it does not run")
+
     def _end_skew(self, name: str, which: object) -> None:
         if self._skewed[name] is which:  # no later one has begun
             self.skew(name, 1.0)
@@ -303,9 +328,10 @@ class ClusterSimulation(Simulation):
     def schedule(self, faults: Schedule) -> None:
         """Let faults begin at their instants, in seconds since ``began``.
 
-        Raises ``BadArgument`` for an instant that is over.
+        Raises ``BadArgument`` for an instant that is over, and what is no fault of these nodes.
         """
         for instant, fault in faults:
+            check_fault(fault, self.names)
             wait = instant - self.elapsed
             if wait < 0:
                 raise BadArgument(f"{fault!r} at {instant} s: {self.elapsed:.3f} s have passed")

@@ -376,7 +376,10 @@ def test_names_go_on_after_z() -> None:
         ("network='wifi'", lambda: Cluster(network="wifi")),  # type: ignore[arg-type]
         ("node='d'; expected one of a@127.0.0.1", lambda: Cluster(1).pid("d")),
         ("a@127.0.0.1 does not run", lambda: Cluster(1).kill("a")),
-        ("lease=...\\): expected one of the options auto_connect, lease_time", lambda: Cluster(lease=1.0)),
+        (
+            "lease=...\\): expected one of the options auto_connect",
+            lambda: Cluster(lease=1.0),
+        ),
         ("expected two sides", lambda: Cluster().partition({"a"})),
         ("no node twice", lambda: Cluster().partition({"a"}, {"a", "b"})),
         ("expected a side", lambda: Cluster().partition("a", "b")),

@@ -182,6 +182,38 @@ def test_what_it_cannot_take_is_named(wrong: dict[str, Any], told: str) -> None:
         simulate(passes, **wrong)
 
 
+def test_a_test_of_coroutines_is_refused_and_does_not_pass_unrun() -> None:
+    async def coroutines(*_: Any) -> None:
+        raise AssertionError("it is not run")
+
+    with pytest.raises(BadArgument, match="none of coroutines"):
+        simulate(coroutines, seeds=1)
+    with pytest.raises(BadArgument, match=r"start=.* is a coroutine function"):
+        simulate(passes, seeds=1, start=coroutines)
+    with pytest.raises(SimulationFailed, match="something to await"):
+        simulate(lambda sim: coroutines(sim), seeds=1)
+
+
+def test_no_seed_and_no_kind_are_refused() -> None:
+    with pytest.raises(BadArgument, match=r"seeds=\[\]; expected one or more"):
+        simulate(passes, seeds=[])
+    with pytest.raises(BadArgument, match=r"kinds=.*expected kinds of"):
+        simulate(passes, seeds=1, kinds=[int])  # type: ignore[list-item]
+
+
+def test_a_failure_says_that_no_hash_seed_was_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: ClusterSimulation) -> None:
+        raise AssertionError("always")
+
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    with pytest.raises(SimulationFailed, match="PYTHONHASHSEED was not fixed"):
+        simulate(fails, seeds=1)
+    monkeypatch.setenv("PYTHONHASHSEED", "3")
+    with pytest.raises(SimulationFailed) as failed:
+        simulate(fails, seeds=1)
+    assert "was not fixed" not in str(failed.value)
+
+
 @pytest.mark.parametrize(("name", "value"), [("OTPY_SEED", "x"), ("OTPY_SEEDS_TIMES", "0")])
 def test_what_the_environment_cannot_say_is_named(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch

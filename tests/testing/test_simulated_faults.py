@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from otpy import At, Down, Exit, NodeDown, node, process, self_pid
 from otpy.terms.errors import BadArgument, NodeStopped
-from otpy.testing import disk
+from otpy.testing import disk, simulate
 from otpy.testing.disk import Disk
 from otpy.testing.faults import (
     KINDS,
@@ -233,6 +234,45 @@ def test_an_instant_that_is_over_and_a_restart_of_what_runs_are_refused() -> Non
         sim.schedule([(1.0, Break(A, B))])
     with pytest.raises(BadArgument, match="it runs"):
         sim.restart(A)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Partition(("a",), ("b",), 1.0), "no node 'a'; expected of a@sim, b@sim, c@sim"),
+        (Partition((), (B,), 1.0), "one or more on each"),
+        (Partition("a", (B,), 1.0), "expected a side"),  # type: ignore[arg-type]
+        (Partition((A, B), (B, C), 1.0), "twice"),
+        (OneWay(A, A, 1.0), "twice"),
+        (Break(A, "z@sim"), "no node 'z@sim'"),
+        (Pause(A, -1.0), "not negative"),
+        (Crash(A, float("nan")), "not negative"),
+        (ClockSkew(A, 0.0, 1.0), "a rate above 0"),
+        ("Pause", "is no fault"),
+    ],
+)
+def test_a_fault_of_no_node_is_named_and_not_passed_over(fault: Any, told: str) -> None:
+    sim = ClusterSimulation(0)
+    for begins in (
+        lambda: sim.inject(fault),
+        lambda: sim.schedule([(1.0, fault)]),
+        lambda: simulate(lambda _: None, seeds=1, faults=[(1.0, fault)]),
+    ):
+        with pytest.raises(BadArgument, match=told):
+            begins()
+
+
+def test_what_is_done_by_hand_to_no_node_or_one_that_does_not_run_is_named() -> None:
+    sim = ClusterSimulation(0)
+    with pytest.raises(BadArgument, match="no node 'a'"):
+        sim.partition(["a"], [B])
+    sim.kill(C)
+    for does in (sim.pause, sim.resume, sim.kill, sim.restart, partial(sim.skew, rate=1.1)):
+        with pytest.raises(BadArgument, match="no node 'z@sim'"):
+            does("z@sim")
+    for does in (sim.pause, sim.resume, sim.kill):
+        with pytest.raises(BadArgument, match="does not run"):
+            does(C)
 
 
 def test_a_close_ends_every_body() -> None:
