@@ -178,9 +178,14 @@ def receive(
             return item
         check_wanted(types, where)  # here, as what has been found was wanted
         if deadline is not None and proc.node.clock.now() >= deadline:
-            names = ", ".join(map(_name, types)) or "any message"
-            raise ReceiveTimeout(f"no matching message ({names}) within {timeout} seconds")
+            raise no_message(types, timeout)
         proc.park(ANY, deadline, seen)
+
+
+def no_message(types: tuple[type, ...], timeout: float | None) -> ReceiveTimeout:
+    """What a receive raises to which no message of ``types`` came in time."""
+    names = ", ".join(map(_name, types)) or "any message"
+    return ReceiveTimeout(f"no matching message ({names}) within {timeout} seconds")
 
 
 def _name(kind: Any) -> str:

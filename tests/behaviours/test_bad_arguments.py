@@ -3,6 +3,7 @@
 # pyright: reportUnknownLambdaType=false, reportUnknownArgumentType=false
 # The lambdas are there to be given what no type allows.
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from otpy import (
     GenServer,
     GenStatem,
     NotAName,
+    ReceiveTimeout,
     Supervisor,
     Task,
     Via,
@@ -81,6 +83,9 @@ def nothing(*_: Any) -> None:
 X: Any = "x"
 N: Any = 3
 L: Any = []
+NONE: Any = None
+PAIR: Any = (int, str)
+INTS: Any = list[int]
 FLAG = "='x'; expected True or False"
 
 PROCESSES: dict[str, tuple[Callable[[], Any], str]] = {
@@ -199,6 +204,12 @@ LATER: dict[str, tuple[Callable[[], Any], str]] = {
     "rpc.multicall": (lambda: aio.rpc.multicall(N, nothing), NODES),
     "await_many": (lambda: aio.task.await_many(N), "3: expected a list of tasks"),
     "agent green": (lambda: aio.agent.start(nothing, green=X), "green" + FLAG),
+    "receive": (lambda: aio.receive(X), "receive: 'x'; expected the type of a message"),
+    "receive of two": (lambda: aio.receive(int, N), "receive: 3; expected the type"),
+    "receive of none": (lambda: aio.receive(NONE), "receive: None; expected the type"),
+    "receive of a tuple": (lambda: aio.receive(PAIR), "expected the type of a message"),
+    "receive of a list": (lambda: aio.receive(INTS), "receive: list[int]; expected the type"),
+    "receive where": (lambda: aio.receive(where=N), "where=3; expected a function of a message"),
 }
 
 
@@ -207,7 +218,8 @@ LATER: dict[str, tuple[Callable[[], Any], str]] = {
 async def test_it_is_refused_in_a_coroutine_too(node: Any, case: str) -> None:
     ask, text = LATER[case]
     with pytest.raises(BadArgument) as refused:
-        await ask()
+        async with asyncio.timeout(5), aio.attached():
+            await ask()
     assert text in str(refused.value)
 
 
@@ -232,6 +244,14 @@ def test_a_union_of_types_can_be_received(node: Any) -> None:
         process.receive(wanted, timeout=0)
     process.send(self_pid(), b"x")
     assert process.receive(wanted, timeout=0) == b"x"
+
+
+@pytest.mark.asyncio
+async def test_a_coroutine_too_is_told_what_did_not_come(node: Any) -> None:
+    for types, told in (((int, str), "(int, str)"), ((), "(any message)")):
+        with pytest.raises(ReceiveTimeout) as late:
+            await aio.receive(*types, timeout=0)
+        assert str(late.value) == f"no matching message {told} within 0 seconds"
 
 
 ADDRESSED: dict[str, Callable[[Any], Any]] = {

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from otpy.bridges.aio import _task
-from otpy.runtime.arguments import check_function, check_seconds, check_timeout
+from otpy.runtime.arguments import check_function, check_seconds, check_timeout, check_wanted
 from otpy.runtime.outside import apart, outside_later
-from otpy.runtime.process import scan
+from otpy.runtime.process import no_message, scan
 from otpy.runtime.record import ANY, REPLY
-from otpy.terms.errors import ReceiveTimeout
 
 T = TypeVar("T")
 
@@ -18,9 +17,11 @@ async def receive(
 ) -> Any:
     """``process.receive``, of what is sent to ``self_pid()``. Raises ``ReceiveTimeout``.
 
-    Raises ``BadArgument`` in a task that is no process yet, so that nothing can have been sent to
-    it, or that acts for the process that started it: ``async with aio.attached()`` makes it one.
+    Raises ``BadArgument`` for what cannot say which message is wanted, and in a task that is no
+    process yet, so that nothing can have been sent to it, or that acts for the process that
+    started it: ``async with aio.attached()`` makes it one.
     """
+    check_wanted(types, where)
     check_timeout(timeout)
     me = _task.receiver()
     now = me.node.clock.now
@@ -31,7 +32,7 @@ async def receive(
         if found:
             return item
         if deadline is not None and now() >= deadline:
-            raise ReceiveTimeout(f"no matching message within {timeout} seconds")
+            raise no_message(types, timeout)
         await me.wait(ANY, deadline, seen)
 
 
