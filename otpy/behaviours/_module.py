@@ -2,26 +2,16 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, TypedDict, Unpack, get_args
+from typing import Any, ClassVar, Literal, Unpack, get_args
 
 from otpy.behaviours._code_change import CodeChangeRefused
-from otpy.behaviours.child_spec import ChildSpec, check, keyed, of_class
-from otpy.machines.restart import Restart
+from otpy.behaviours.child_spec import ChildOptions, ChildSpec, check, keyed, of_class
 from otpy.runtime.arguments import check_flag
 from otpy.terms.errors import BadArgument, BadChildSpec
 from otpy.terms.pid import Pid
 
 OPTIONS = ("green", "restart", "shutdown", "significant", "id")
 Interrupt = Literal["once", "never"]
-
-
-class ChildOptions(TypedDict, total=False):
-    """What a class may say of itself as a child; see ``ChildSpec``."""
-
-    restart: Restart
-    shutdown: float | Literal["brutal_kill", "infinity"] | None
-    significant: bool
-    id: Any
 
 
 class ChildClass:

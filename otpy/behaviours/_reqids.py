@@ -23,8 +23,8 @@ class Request(Generic[R]):
 # What a call may send without saying what it is answered with. Any other class of messages
 # derives from Request: so a checker finds a message of casts that is called.
 Untyped = (
-    str | bytes | float | tuple[Any, ...] | list[Any] | dict[Any, Any] | frozenset[Any] | Enum
-    | Pid | Ref | type | Callable[..., Any] | None
+    str | bytes | float | tuple[Any, ...] | list[Any] | dict[Any, Any] | set[Any] | frozenset[Any]
+    | Enum | Pid | Ref | type | Callable[..., Any] | None
 )  # fmt: skip
 
 

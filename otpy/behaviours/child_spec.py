@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
+from otpy.machines.restart import Restart
 from otpy.terms.errors import BadArgument, BadChildSpec
 from otpy.terms.values import is_hashable, is_mapping, is_seconds, is_tuple
 
@@ -12,6 +13,23 @@ TYPES = ("worker", "supervisor")
 OLD_FORM = ("id", "start", "restart", "shutdown", "type", "modules")  # a tuple of these
 SHUTDOWNS = ("brutal_kill", "infinity")
 FORMS = "a class, (class, arg), a ChildSpec, or a dict with its keys"
+
+
+class ChildOptions(TypedDict, total=False):
+    """What a class may say of itself as a child; see ``ChildSpec``."""
+
+    restart: Restart
+    shutdown: float | Literal["brutal_kill", "infinity"] | None
+    significant: bool
+    id: Any
+
+
+class ChildFields(ChildOptions, total=False):
+    """The fields of a ``ChildSpec``, any of which ``child_spec`` may replace."""
+
+    start: tuple[Callable[..., Any], tuple[Any, ...]]
+    type: Literal["worker", "supervisor"]
+    modules: tuple[Any, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +45,7 @@ class ChildSpec:
 
     id: Any
     start: tuple[Callable[..., Any], tuple[Any, ...]]
-    restart: Literal["permanent", "transient", "temporary"] = "permanent"
+    restart: Restart = "permanent"
     shutdown: float | Literal["brutal_kill", "infinity"] | None = None
     type: Literal["worker", "supervisor"] = "worker"
     modules: tuple[Any, ...] | None = None
@@ -118,7 +136,7 @@ def keywords(what: str, of: str, arg: object) -> dict[str, Any]:
     return dict(arg)
 
 
-def child_spec(child: Any, **overrides: Any) -> ChildSpec:
+def child_spec(child: Any, **overrides: Unpack[ChildFields]) -> ChildSpec:
     """The specification a child stands for, with some fields replaced.
 
     Raises ``BadChildSpec``. ``Supervisor.child_spec/2``.

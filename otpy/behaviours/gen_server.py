@@ -383,6 +383,17 @@ def _all_nodes() -> list[str]:
     return [node.name, *(node.router.nodes() if node.router is not None else ())]
 
 
+@overload
+def multi_call(
+    name: str | type,
+    request: Request[R],
+    nodes: list[str] | None = None,
+    timeout: float | None = 5.0,
+) -> tuple[list[tuple[str, R]], list[str]]: ...
+@overload
+def multi_call(
+    name: str | type, request: Untyped, nodes: list[str] | None = None, timeout: float | None = 5.0
+) -> tuple[list[tuple[str, Any]], list[str]]: ...
 def multi_call(
     name: str | type, request: Any, nodes: list[str] | None = None, timeout: float | None = 5.0
 ) -> tuple[list[tuple[str, Any]], list[str]]:

@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar, Unpack, g
 from otpy.behaviours import gen_server
 from otpy.behaviours._code_change import CodeChangeRefused, successor
 from otpy.behaviours._enter import check_not_async, entered
-from otpy.behaviours._module import CallbackModule, ChildOptions
+from otpy.behaviours._module import CallbackModule
 from otpy.behaviours._reqids import Untyped
 from otpy.behaviours._requests import check_response, send_request, waits_as
 from otpy.behaviours._start import start_and_wait
 from otpy.behaviours._statem_loop import StatemLoop
+from otpy.behaviours.child_spec import ChildOptions
 from otpy.behaviours.gen_server import (
     Request,
     RequestId,

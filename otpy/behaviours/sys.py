@@ -62,7 +62,7 @@ def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any]:
     return status
 
 
-def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> Any:
+def statistics(server: Dest, flag: bool | Literal["get"], timeout: float | None = 5.0) -> Any:
     """True and False switch counting; "get" gives the counts, or "no_statistics".
 
     The counts are messages_in and messages_out (replies), without system messages.
@@ -70,7 +70,9 @@ def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> A
     return _tell(server, "statistics", check_statistics(flag), flag, timeout)
 
 
-def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
+def log(
+    server: Dest, keep: int | bool | Literal["get", "print"], timeout: float | None = 5.0
+) -> Any:
     """Keep the last ``keep`` events (True: 10); 0 or False stops that.
 
     "get" gives them in order, "print" prints them: ``("in", message)``, where a call is

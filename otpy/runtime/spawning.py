@@ -15,7 +15,13 @@ from otpy.terms.signals import SpawnedSignal, SpawnSignal
 if TYPE_CHECKING:
     from otpy.runtime.node import Node
 
-REPLIES = {"yes": (True, False), "no": (), "error_only": (False,), "success_only": (True,)}
+ReplyMode = Literal["yes", "no", "error_only", "success_only"]
+REPLIES: dict[ReplyMode, tuple[bool, ...]] = {
+    "yes": (True, False),
+    "no": (),
+    "error_only": (False,),
+    "success_only": (True,),
+}
 SPAWNER = "spawn"  # what stands for the name in a spawn signal's address
 
 
@@ -127,7 +133,7 @@ def spawn_request(
     monitor: bool = False,
     green: bool = False,
     reply_tag: Any = "spawn_reply",
-    reply: str = "yes",
+    reply: ReplyMode = "yes",
 ) -> Ref:
     """Ask for a process that runs ``fn(*args)``, here or on another node, and go on.
 

@@ -1,6 +1,6 @@
 """Supervisors (SUP) over green and thread children."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -313,12 +313,13 @@ def test_sup_40_a_deadline_ends_in_a_kill(run: Runner) -> None:
             process.receive(where=lambda _: False)
 
     def body() -> None:
-        for shutdown, expected in ((0.01, "killed"), ("brutal_kill", "killed")):
+        ways: tuple[float | Literal["brutal_kill"], ...] = (0.01, "brutal_kill")
+        for shutdown in ways:
             child = supervisor.child_spec((Stubborn, (self_pid(), "x")), shutdown=shutdown)
             boss = start(run, [child])
             ref = process.monitor(next(iter(pids(boss).values())))
             supervisor.stop(boss)
-            assert down(ref) == expected
+            assert down(ref) == "killed"
 
     run(body)
 

@@ -73,7 +73,7 @@ def test_a_job_that_breaks_does_not_cost_a_node_its_mesh(
     [
         (lambda: gen_server.multi_call("n" * 256, "x"), NotAName),
         (lambda: gen_server.multi_call("name", "x", ["nohost"]), NotAName),
-        (lambda: gen_server.multi_call("name", object(), [B]), NotSendable),
+        (lambda: gen_server.multi_call("name", [object()], [B]), NotSendable),
         (lambda: gen_server.multi_call("name", "x", timeout=-1), BadArgument),
     ],
 )

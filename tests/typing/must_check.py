@@ -24,6 +24,7 @@ from otpy import (
     gen_statem,
     process,
     supervisor,
+    sys,
 )
 
 
@@ -135,6 +136,15 @@ assert_type(gen_server.call(pid, Get()), int)
 assert_type(gen_server.call(Counter, Names("a"), timeout=None), list[str])
 assert_type(gen_server.call(pid, "anything"), Any)
 assert_type(gen_server.call(pid, ("tagged", 1)), Any)
+assert_type(gen_server.call(pid, {"one", "of", "a set"}), Any)
+assert_type(gen_server.multi_call("name", Get()), tuple[list[tuple[str, int]], list[str]])
+assert_type(gen_server.multi_call("name", "x"), tuple[list[tuple[str, Any]], list[str]])
+sys.log(pid, 10)
+sys.log(pid, True)
+sys.log(pid, "get")
+sys.statistics(pid, "get")
+supervisor.child_spec((Counter, 1), id="x", restart="temporary", shutdown=5, modules=("m",))
+process.spawn_request(print, reply="error_only")
 asked = gen_statem.send_request(pid, Get())
 assert_type(asked, gen_statem.RequestId[int])
 response = gen_statem.receive_response(asked, 5.0)

@@ -15,6 +15,7 @@ from otpy import (
     Request,
     Stop,
     Supervisor,
+    aio,
     dynamic_supervisor,
     gen_server,
     gen_statem,
@@ -22,6 +23,7 @@ from otpy import (
     registry,
     self_pid,
     supervisor,
+    sys,
 )
 
 
@@ -128,3 +130,17 @@ process.flag(trap_exits=True)  # wrong
 process.send_after(pid, "x", "soon")  # wrong
 process.alias("replay")  # wrong
 process.monitor(pid, alias="reply_demonitr")  # wrong
+process.spawn_request(print, reply="x")  # wrong
+supervisor.child_spec((Counter, 1), restrat="permanent")  # wrong
+supervisor.child_spec((Counter, 1), restart="x")  # wrong
+supervisor.child_spec((Counter, 1), modules="x")  # wrong
+gen_server.multi_call("x", Add(1))  # wrong
+sys.log(pid, "x")  # wrong
+sys.statistics(pid, "on")  # wrong
+
+
+async def in_a_coroutine() -> None:
+    await aio.call(pid, Add(1))  # wrong
+    await aio.multi_call("x", Add(1))  # wrong
+    await aio.sys.log(pid, "x")  # wrong
+    await aio.sys.statistics(pid, "on")  # wrong

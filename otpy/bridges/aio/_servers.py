@@ -170,6 +170,24 @@ async def start_and_wait(
     return proc.pid, ref
 
 
+@overload
+async def multi_call(
+    name: str | type,
+    request: Request[gen_server.R],
+    nodes: list[str] | None = None,
+    timeout: float | None = 5.0,
+    *,
+    node: Node | None = None,
+) -> tuple[list[tuple[str, gen_server.R]], list[str]]: ...
+@overload
+async def multi_call(
+    name: str | type,
+    request: Untyped,
+    nodes: list[str] | None = None,
+    timeout: float | None = 5.0,
+    *,
+    node: Node | None = None,
+) -> tuple[list[tuple[str, Any]], list[str]]: ...
 async def multi_call(
     name: str | type,
     request: Any,

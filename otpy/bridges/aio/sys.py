@@ -48,12 +48,14 @@ async def get_status(server: Dest, timeout: float | None = 5.0) -> dict[str, Any
     return status
 
 
-async def statistics(server: Dest, flag: bool | str, timeout: float | None = 5.0) -> Any:
+async def statistics(server: Dest, flag: bool | Literal["get"], timeout: float | None = 5.0) -> Any:
     """True and False switch counting; "get" gives the counts, or "no_statistics"."""
     return await _tell(server, "statistics", plain.check_statistics(flag), flag, timeout)
 
 
-async def log(server: Dest, keep: int | bool | str, timeout: float | None = 5.0) -> Any:
+async def log(
+    server: Dest, keep: int | bool | Literal["get", "print"], timeout: float | None = 5.0
+) -> Any:
     """Keep the last ``keep`` events (True: 10), 0 or False none; "get" and "print" show them."""
     return await _tell(server, "log", plain.check_log(keep), keep, timeout)
 
