@@ -6,7 +6,7 @@ from typing import Any
 from otpy.terms.errors import BadArgument
 from otpy.terms.names import NODE_EXPECTED, is_node_name
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.values import is_instant, is_iterable, is_seconds
+from otpy.terms.values import is_hashable, is_instant, is_iterable, is_seconds
 
 
 def check_seconds(what: str, value: object) -> None:
@@ -19,6 +19,12 @@ def check_timeout(timeout: object) -> None:
     """Raise ``BadArgument`` unless it is a number of seconds, or None for ever."""
     if timeout is not None:
         check_seconds("timeout", timeout)
+
+
+def check_key(what: str, key: object) -> None:
+    """Raise ``BadArgument`` unless ``key`` can be one of a dict, for the function ``what``."""
+    if not is_hashable(key):
+        raise BadArgument(f"{what}: key={key!r}; expected a value that has a hash")
 
 
 def check_flag(what: str, value: object) -> None:
