@@ -6,7 +6,7 @@ from typing import Any
 from otpy.terms.errors import BadArgument
 from otpy.terms.names import NODE_EXPECTED, is_node_name
 from otpy.terms.pid import Pid, Ref
-from otpy.terms.values import is_hashable, is_instant, is_iterable, is_seconds
+from otpy.terms.values import await_hint, is_hashable, is_instant, is_iterable, is_seconds
 
 
 def check_seconds(what: str, value: object) -> None:
@@ -78,5 +78,5 @@ def check_wanted(types: tuple[object, ...], where: object) -> None:
 def checked_pid(value: object, what: str) -> Pid:
     """``value`` if it is a pid, for the function ``what``; raises ``BadArgument``."""
     if not isinstance(value, Pid):
-        raise BadArgument(f"{what}({value!r}): expected a Pid")
+        raise BadArgument(f"{what}({value!r}): expected a Pid{await_hint(value)}")
     return value

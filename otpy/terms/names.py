@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from otpy.terms.errors import BadArgument, NotAName
-from otpy.terms.values import is_tuple, is_whole
+from otpy.terms.values import await_hint, is_tuple, is_whole
 
 MAX_NAME = 255
 EXPECTED = "a str of 1 to 255 characters or a module-level class"
@@ -65,7 +65,7 @@ def local_key(name: object) -> str:
         return name
     if isinstance(name, type):
         return f"{name.__module__}:{name.__qualname__}"
-    raise NotAName(f"{name!r} is a {type(name).__name__}; a name is {EXPECTED}")
+    raise NotAName(f"{name!r} is a {type(name).__name__}; a name is {EXPECTED}{await_hint(name)}")
 
 
 def _global_key(name: object) -> Any:

@@ -1,6 +1,6 @@
 """What a value is, where ``isinstance`` alone says too little to a type checker or to a caller."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, TypeGuard
 
 LARGEST = 1.7976931348623157e308  # of all finite floats
@@ -58,6 +58,14 @@ def is_instant(value: object) -> TypeGuard[float]:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
     return -LARGEST <= value <= LARGEST or value in (INFINITE, -INFINITE)
+
+
+def await_hint(value: object) -> str:
+    """What an error adds about a value whose result should stand there: an ``await`` is missing.
+
+    Empty for a value that cannot be awaited.
+    """
+    return "; await it to get its result" if isinstance(value, Awaitable) else ""
 
 
 def is_hashable(value: object) -> bool:

@@ -29,7 +29,7 @@ def anyio_backend():
 }
 COMMON = """
 import asyncio
-from otpy import BadArgument, CallExit, ChildError, aio
+from otpy import BadArgument, CallExit, ChildError, NotAName, aio
 from otpy.testing import aio as kit
 """
 
@@ -117,6 +117,23 @@ def test_after():
     assert LOG[:4] == [("b", "shutdown"), ("c", "shutdown"), ("a", "shutdown"), "on_exit"]
 """.replace("def test_after", "async def test_after"),
         passed=3,
+    )
+
+
+def test_test_05_an_await_that_was_forgotten_is_named(run: Outcomes) -> None:
+    run(
+        """
+async def test_it(start_supervised):
+    started = start_supervised((Worker, 1))
+    with pytest.raises(NotAName, match="coroutine; a name is .*; await it to get its result"):
+        await aio.call(started, "hello")
+    with pytest.raises(NotAName, match="await it to get its result"):
+        process.monitor(started)
+    with pytest.raises(BadArgument, match="expected a Pid; await it to get its result"):
+        process.link(started)
+    assert await aio.call(await started, "hello") == "hello"
+""",
+        passed=1,
     )
 
 
