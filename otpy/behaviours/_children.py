@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from otpy.behaviours.child_spec import Modules
 from otpy.behaviours.results import Ignore
 from otpy.machines.restart import Child, is_demotion
 from otpy.runtime._current import current
@@ -21,7 +22,7 @@ class ChildInfo(NamedTuple):
     id: Any
     pid: Any
     type: str
-    modules: tuple[Any, ...]
+    modules: Modules
     standby: Pid | None = None
 
 

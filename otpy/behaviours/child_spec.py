@@ -12,6 +12,7 @@ RESTARTS = ("permanent", "transient", "temporary")
 TYPES = ("worker", "supervisor")
 OLD_FORM = ("id", "start", "restart", "shutdown", "type", "modules")  # a tuple of these
 SHUTDOWNS = ("brutal_kill", "infinity")
+Modules = tuple[Any, ...] | Literal["dynamic"]
 FORMS = "a class, (class, arg), a ChildSpec, or a dict with its keys"
 
 
@@ -29,7 +30,7 @@ class ChildFields(ChildOptions, total=False):
 
     start: tuple[Callable[..., Any], tuple[Any, ...]]
     type: Literal["worker", "supervisor"]
-    modules: tuple[Any, ...] | None
+    modules: Modules | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class ChildSpec:
     supervisor and returns its pid, ``(pid, info)``, or raises ``StartError``.
     ``shutdown`` is seconds, "brutal_kill" or "infinity"; None stands for 5 seconds for
     a worker and "infinity" for a supervisor. ``modules`` left out stands for whose function
-    ``start`` calls: a class, else the name of a module.
+    ``start`` calls: a class, else the name of a module; "dynamic" says that they change while
+    the child runs.
     """
 
     id: Any
@@ -48,7 +50,7 @@ class ChildSpec:
     restart: Restart = "permanent"
     shutdown: float | Literal["brutal_kill", "infinity"] | None = None
     type: Literal["worker", "supervisor"] = "worker"
-    modules: tuple[Any, ...] | None = None
+    modules: Modules | None = None
     significant: bool = False
 
     @property
@@ -61,8 +63,10 @@ class ChildSpec:
         return 5.0 if self.shutdown is None else float(self.shutdown)
 
     @property
-    def code(self) -> tuple[Any, ...]:
+    def code(self) -> Modules:
         """``modules``, or what stands for them."""
+        if self.modules == "dynamic":
+            return "dynamic"
         if self.modules is not None:
             return tuple(self.modules)
         function = self.start[0]
@@ -98,9 +102,11 @@ def check(spec: ChildSpec) -> ChildSpec:
             ("invalid_shutdown", shutdown),
             f"shutdown={shutdown!r}; expected seconds, 'brutal_kill' or 'infinity'",
         )
-    if spec.modules is not None and not isinstance(spec.modules, (tuple, list)):
+    modules = spec.modules
+    dynamic = isinstance(modules, str) and modules == "dynamic"
+    if modules is not None and not dynamic and not isinstance(modules, (tuple, list)):
         raise BadChildSpec(
-            ("invalid_modules", spec.modules), f"modules={spec.modules!r}; expected a tuple"
+            ("invalid_modules", modules), f"modules={modules!r}; expected a tuple or 'dynamic'"
         )
     if not isinstance(spec.significant, bool):
         raise BadChildSpec(

@@ -13,6 +13,7 @@ from otpy import (
     Pid,
     StartError,
     Supervisor,
+    dynamic_supervisor,
     gen_server,
     process,
     self_pid,
@@ -210,6 +211,29 @@ def test_sup_59_get_childspec(run: Runner) -> None:
             with pytest.raises(ChildError, match="not_found"):
                 supervisor.get_childspec(boss, unknown)
         supervisor.stop(boss)
+
+    run(body)
+
+
+def test_sup_59_the_modules_of_a_child_may_be_dynamic(run: Runner) -> None:
+    """modules: dynamic, of a child whose code is not known beforehand, is told as it is."""
+
+    def body() -> None:
+        (spec,) = specs(run, "a", modules="dynamic")
+        boss = start(run, [spec])
+        (row,) = supervisor.which_children(boss)
+        assert (row.id, row.modules) == ("a", "dynamic")
+        assert supervisor.get_childspec(boss, "a").modules == "dynamic"
+        supervisor.stop(boss)
+        boss = dynamic_supervisor.start_link()
+        dynamic_supervisor.start_child(boss, spec)
+        (row,) = dynamic_supervisor.which_children(boss)
+        assert row.modules == "dynamic"
+        other: Any = "other"
+        with pytest.raises(BadChildSpec, match="expected a tuple or 'dynamic'") as wrong:
+            supervisor.child_spec(spec, modules=other)
+        assert wrong.value.reason == ("invalid_modules", "other")
+        dynamic_supervisor.stop(boss)
 
     run(body)
 
