@@ -72,7 +72,8 @@ def reply(from_: From, value: Any) -> None:
 
 def told(request: Any) -> tuple[Any, ...]:
     """A request as a tuple that begins with a str; an empty one if it is nothing like that."""
-    if type(request) is not tuple or not is_tuple(request):
+    kind: type[Any] = type(request)
+    if kind is not tuple or not is_tuple(request):
         return ()  # also for one of a subclass, which has code of its own
     return request if request and type(request[0]) is str else ()
 
