@@ -4,10 +4,19 @@ from typing import Any
 
 import pytest
 
-from otpy import BadArgument, NotAName, NotRegistered, ReceiveTimeout, global_, process, self_pid
+from otpy import (
+    BadArgument,
+    Down,
+    NotAName,
+    NotRegistered,
+    ReceiveTimeout,
+    global_,
+    process,
+    self_pid,
+)
 from otpy.testing import eventually
 from tests.cluster.conftest import Cluster, cluster
-from tests.conformance.global_helpers import everywhere, spawn
+from tests.conformance.global_helpers import everywhere, spawn, synced
 
 __all__ = ["cluster"]
 
@@ -44,9 +53,16 @@ def test_glob_04_re_register_replaces(cluster: Cluster) -> None:
     with cluster.nodes["a"].attached():
         old, new = spawn(), spawn()
         global_.register_name("x", old)
+        (server,) = process.info(old, "monitored_by")["monitored_by"]
+        assert server == process.whereis("global_name_server")
         assert global_.re_register_name("x", new) is True
+        eventually(lambda: process.info(old, "monitored_by") == {"monitored_by": []})
+        assert process.info(new, "monitored_by") == {"monitored_by": [server]}
+        ref = process.monitor(old)
         process.exit(old, "kill")
-    eventually(lambda: everywhere(cluster, "x", new))
+        assert process.receive(timeout=5).ref == ref
+    synced(cluster)  # a death that was heard of has been acted on
+    assert everywhere(cluster, "x", new)
 
 
 def test_glob_05_send_to_a_missing_name_raises(cluster: Cluster) -> None:
@@ -144,6 +160,20 @@ def test_glob_13_after_a_heal_one_pid_is_left_everywhere(cluster: Cluster) -> No
     assert told(cluster, short, loser).reason == ("name_conflict", "x", winner)
 
 
+def test_glob_13_random_exit_name_kills_the_loser_without_a_word(cluster: Cluster) -> None:
+    """Partition heal: random_exit_name keeps one pid and kills the other, which trapped exits."""
+    first, second = split_names(cluster, global_.random_exit_name)
+    winner, loser = sorted((first, second))
+    with cluster.nodes[loser.node[0]].attached():
+        ref = process.monitor(loser)
+        cluster.heal("ab", "c")
+        down: Down = process.receive(Down, timeout=5)
+        assert (down.ref, down.reason) == (ref, "killed")
+    synced(cluster)
+    assert everywhere(cluster, "x", winner)
+    assert not cluster.nodes[winner.node[0]].procs[winner].dictionary  # it was told nothing
+
+
 def test_glob_14_notify_resolvers_leave_processes_alive(cluster: Cluster) -> None:
     """random_notify_name: the loser is alive and notified."""
     first, second = split_names(cluster, global_.random_notify_name)
@@ -151,6 +181,9 @@ def test_glob_14_notify_resolvers_leave_processes_alive(cluster: Cluster) -> Non
     winner, loser = sorted((first, second))
     eventually(lambda: everywhere(cluster, "x", winner))
     assert told(cluster, loser.node[0], loser) == ("global_name_conflict", "x")
+    with cluster.nodes[loser.node[0]].attached():
+        assert process.alive(loser)
+    assert not cluster.nodes[winner.node[0]].procs[winner].dictionary  # it was told nothing
 
 
 def test_glob_14_notify_all_frees_the_name(cluster: Cluster) -> None:
@@ -160,6 +193,9 @@ def test_glob_14_notify_all_frees_the_name(cluster: Cluster) -> None:
     eventually(lambda: everywhere(cluster, "x", None))
     assert told(cluster, "a", first) == ("global_name_conflict", "x", second)
     assert told(cluster, "c", second) == ("global_name_conflict", "x", first)
+    for short, pid in (("a", first), ("c", second)):
+        with cluster.nodes[short].attached():
+            assert process.alive(pid)
 
 
 def keep_larger(name: Any, first: Any, second: Any) -> Any:

@@ -368,10 +368,42 @@ def test_a_new_nodes_holder_wins_over_a_claim_that_may_be_refused() -> None:
     assert g.Answer(1, False, (second,)) in machine.message("b", ("said", 1, True, ()))
 
 
-def test_a_claim_that_loses_after_its_registration_ends_its_process() -> None:
-    first, second = Pid(0, "b", 0, 1), Pid(1, "a", 0, 1)
+FIRST, SECOND = Pid(0, "b", 0, 1), Pid(1, "a", 0, 1)  # of the node b, and of a
+
+
+@pytest.mark.parametrize(
+    ("how", "fate"),
+    [
+        (g.DEFAULT, g.ExitPid(SECOND, ("name_conflict", "x", FIRST))),
+        (g.RANDOM_EXIT, g.ExitPid(SECOND, "kill")),
+        (g.RANDOM_NOTIFY, g.Notify(SECOND, ("global_name_conflict", "x"))),
+        (g.NOTIFY_ALL, g.Notify(SECOND, ("global_name_conflict", "x", FIRST))),
+    ],
+)
+def test_how_a_name_was_registered_says_what_becomes_of_who_sorts_last(how: str, fate: Any) -> None:
     machine = g.Names("a")
-    machine.register(1, Wanted("x", second, g.DEFAULT))
+    machine.register(1, Wanted("x", SECOND, how))
     machine.node_up("b")
-    lost = machine.message("b", ("sync", (("x", first, g.DEFAULT),)))
-    assert lost[-1] == g.ExitPid(second, ("name_conflict", "x", first))
+    lost = machine.message("b", ("sync", (("x", FIRST, how),)))
+    assert g.Send("b", ("gone", "x", SECOND, "name_conflict")) in lost
+    assert [one for one in lost if isinstance(one, g.ExitPid | g.Notify)] == [fate]
+    assert machine.holder("x") == FIRST
+
+
+@pytest.mark.parametrize(
+    ("how", "fates"),
+    [
+        (g.DEFAULT, []),
+        (g.RANDOM_EXIT, []),
+        (g.RANDOM_NOTIFY, []),
+        (g.NOTIFY_ALL, [g.Notify(FIRST, ("global_name_conflict", "x", SECOND))]),
+    ],
+)
+def test_how_a_name_was_registered_says_what_becomes_of_who_sorts_first(
+    how: str, fates: list[Any]
+) -> None:
+    machine = g.Names("b")
+    machine.register(1, Wanted("x", FIRST, how))
+    machine.node_up("a")
+    decided = machine.message("a", ("sync", (("x", SECOND, how),)))
+    assert [one for one in decided if isinstance(one, g.ExitPid | g.Notify)] == fates
