@@ -319,3 +319,33 @@ def test_a_standby_whose_lease_comes_when_the_name_is_registered_without_a_quoru
     assert whereis(nodes["a"]) == holder
     kill(nodes["a"], holder)
     eventually(lambda: led([*nodes.values()]) == standby)
+
+
+def test_who_got_a_name_with_and_without_a_quorum_in_a_split_both_stay_and_the_leased_one_is_found(
+    cluster: Cluster,
+) -> None:
+    nodes = cluster.start("abc", lease_time=0.5).nodes
+    cluster.partition("ab", "c")
+    holder = plain(nodes["c"])
+    supervised(nodes["a"])
+    leader = led([nodes["a"], nodes["b"]])
+    cluster.heal("ab", "c")
+    for node in nodes.values():  # all have heard of both
+        eventually(lambda node=node: (holders(node), plain_holders(node)) == ([leader], [holder]))  # type: ignore[misc]
+        assert whereis(node) == leader
+    with nodes["a"].attached():
+        assert process.alive(leader)
+        assert lease_of(nodes["a"]).valid()
+    with nodes["c"].attached():
+        assert process.alive(holder)
+        assert global_.send("leader", "for the one with the lease") == leader
+
+
+def holders(node: Node) -> list[Pid]:
+    return leases(node).holders.first("leader")
+
+
+def plain_holders(node: Node) -> list[Pid]:
+    service = node.name_services["global"]
+    assert isinstance(service, global_.GlobalNames)
+    return [*service.names.table.get("leader", {})]
