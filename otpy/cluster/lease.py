@@ -5,7 +5,8 @@ The functions are reached as ``global_.lease``, ``global_.members`` and so on.
 """
 
 import logging
-from typing import Any, Literal, Protocol, final
+from enum import Enum
+from typing import Any, Final, Literal, Protocol
 
 from otpy.behaviours import gen_server
 from otpy.cluster._lease_contests import SERVER, Contest
@@ -33,20 +34,20 @@ WHY = {
 }
 
 
-@final
-class NoToken:
+class NoToken(Enum):
     """What a lease has in the place of a fencing token when there can be none.
 
-    A token needs a quorum of node names, and a ``state_dir`` on a majority of them.
+    A token needs a quorum of node names, and a ``state_dir`` on a majority of them. An enum, so
+    that it is the same object on every node that it is sent to.
     """
 
-    __slots__ = ()
+    NO_TOKEN = "no_token"
 
     def __repr__(self) -> str:
         return "NO_TOKEN"
 
 
-NO_TOKEN = NoToken()
+NO_TOKEN: Final = NoToken.NO_TOKEN
 
 
 class Lease:

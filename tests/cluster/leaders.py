@@ -36,7 +36,7 @@ class Leader(GenServer[Any], green=True):
     def handle_call(self, request: Any, from_: Any, state: Any) -> Reply[Any]:
         if request == "valid":
             return Reply(state.valid())
-        return Reply((self_pid(), state.token if isinstance(state.token, int) else None))
+        return Reply((self_pid(), state.token))
 
 
 class OnThread(Leader):

@@ -127,6 +127,8 @@ def test_without_a_state_dir_or_members_there_is_no_token(cluster: Cluster) -> N
     assert lease.token is global_.NO_TOKEN
     assert repr(lease.token) == "NO_TOKEN"
     with nodes["b"].attached():
+        _, token = gen_server.call(Global("leader", quorum=3), "who")
+        assert token is global_.NO_TOKEN
         assert global_.members("leader") == []
         with pytest.raises(QuorumError, match="a number of nodes") as refused:
             global_.add_member("leader", "d@127.0.0.1")

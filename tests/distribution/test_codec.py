@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otpy import global_
 from otpy.distribution.codec import DecodeError, decode, encode, function_of
 from otpy.distribution.frames import encode_signal, frame, unframe
 from otpy.terms.errors import NotSendable
@@ -279,6 +280,12 @@ def test_a_function_of_a_class_comes_back_as_that_of_the_class(value: Any) -> No
     back = decode(encode(value))
     assert back == value
     assert back("x") == f"{value.__self__.__name__} x"
+
+
+def test_what_stands_for_no_fencing_token_is_the_same_object_wherever_it_came_from() -> None:
+    token, number = decode(encode((global_.NO_TOKEN, 1)))
+    assert token is global_.NO_TOKEN
+    assert number == 1
 
 
 def test_a_function_of_an_object_cannot_be_sent() -> None:
