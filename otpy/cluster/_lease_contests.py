@@ -123,15 +123,17 @@ class Contests:
                 case Refusals():
                     if contest.deadline == NEVER:
                         self.answer(contest, False)
-                case Mistake(node, why, quorum):
+                case Mistake(node, refused):
                     LOG.error(
-                        "%s: %s does not grant %r: %s; it has %r and leases of its lease_time, "
-                        "we have %r and %s s",
+                        "%s: %s does not grant %r: %s; it sees %d nodes, itself among them, and "
+                        "has %r and a lease_time of %s s; we have %r and %s s",
                         self.here,
                         node,
                         candidate.name,
-                        why,
-                        quorum,
+                        refused.why,
+                        refused.nodes,
+                        refused.quorum,
+                        refused.lease,
                         candidate.quorum,
                         self.lease,
                     )

@@ -90,11 +90,10 @@ class Refusals:
 
 @dataclass(slots=True)
 class Mistake:
-    """A granter refuses for a reason that waiting does not mend."""
+    """A granter refuses for a reason that waiting does not mend: its refusal says what it has."""
 
     node: str
-    why: str
-    quorum: Quorum
+    refused: Refused
 
 
 @dataclass(slots=True)
@@ -334,7 +333,7 @@ class Candidate:
         if refused.why not in MISTAKES or key in self.mistaken:
             return []
         self.mistaken[key] = None
-        return [Mistake(sender, refused.why, refused.quorum)]
+        return [Mistake(sender, refused)]
 
     # Holding.
 

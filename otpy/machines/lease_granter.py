@@ -234,7 +234,17 @@ class Granter:
 
     def _refusal(self, promise: Promise, ask: Ask, why: str, now: float) -> Refused:
         wait = max(0.0, promise.until - now) if why == HELD else 0.0
-        return Refused(ask.name, ask.pid, ask.token, why, promise.token, wait, promise.quorum)
+        return Refused(
+            ask.name,
+            ask.pid,
+            ask.token,
+            why,
+            promise.token,
+            wait,
+            promise.quorum,
+            self.lease,
+            len(self.peers) + 1,
+        )
 
     def _release(self, release: Release, now: float) -> Effects:
         promise = self.promises.get(release.name)

@@ -90,7 +90,10 @@ class Granted(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """``highest`` is the greatest token promised; ``quorum`` is what the granter knows."""
+    """``highest`` is the greatest token promised; ``quorum`` is what the granter knows.
+
+    ``lease`` is how long its leases are, in seconds, and ``nodes`` how many it sees, with itself.
+    """
 
     name: Any
     pid: Pid
@@ -99,6 +102,8 @@ class Refused(NamedTuple):
     highest: int
     wait: float
     quorum: Quorum
+    lease: float
+    nodes: int
 
 
 class Release(NamedTuple):
@@ -154,6 +159,8 @@ def _good(field: str, value: Any) -> bool:
             return isinstance(value, Pid)
         case "token" | "highest" | "version":
             return is_whole(value, 0)
+        case "nodes":
+            return is_whole(value, 1)
         case "sent" | "wait" | "lease":
             return is_seconds(value)
         case "durable":

@@ -333,3 +333,16 @@ def test_garbage_does_not_end_the_lease_server(node: Node) -> None:
     with pytest.raises(CallExit):
         gen_server.call(SERVER, "garbage", timeout=0.1)
     assert gen_server.call(SERVER, ("members", "x")) is None
+
+
+def test_a_name_that_is_not_granted_for_good_tells_what_each_side_has(cluster: Cluster) -> None:
+    nodes = cluster.start("ab", lease_time=0.3).start("c", lease_time=0.4).nodes
+    with nodes["c"].attached(), capture_log() as log:
+        for size in (2, 3):
+            global_.register_name(("of", size), self_pid(), quorum=size)
+    for short, seconds in (("a", "0.3"), ("b", "0.3")):
+        said = f"c@127.0.0.1: {short}@127.0.0.1 does not grant ('of', 3): other_lease; "
+        assert f"{said}it sees 3 nodes, itself among them, and has " in log.text
+        assert f"and a lease_time of {seconds} s; we have " in log.text
+    said = "c@127.0.0.1: c@127.0.0.1 does not grant ('of', 2): crowded; it sees 3 nodes, itself"
+    assert said in log.text

@@ -193,7 +193,9 @@ def test_a_granter_with_a_disk_knows_after_a_restart_whom_it_promised() -> None:
     assert answer(again.message("b", ask(Q, 8), 51.0)).why == "held"
     assert isinstance(answer(again.message("b", ask(token=7), 50.0)), Granted)
     later = granter(True, (write.record,), now=50.0)
-    assert answer(later.message("b", ask(Q, 7), 52.0)) == Refused("x", Q, 7, "behind", 7, 0.0, ABC)
+    assert answer(later.message("b", ask(Q, 7), 52.0)) == Refused(
+        "x", Q, 7, "behind", 7, 0.0, ABC, 1.0, 1
+    )
 
 
 def test_what_is_promised_is_on_the_disk_before_it_is_said_and_a_renewal_writes_nothing() -> None:
@@ -217,7 +219,7 @@ def test_a_granter_that_has_what_it_refused_is_asked_again_in_the_same_attempt()
     one.tick(0.0, 0.5)
     assert one.message("b", Free("x"), 0.1, 0.5) == [], "it has not refused"
     one.message("a", Granted("x", P, 1, 0, 0.0, False, None), 0.1, 0.5)
-    assert one.message("b", Refused("x", P, 1, "held", 0, 1.0, ABC), 0.1, 0.5) == []
+    assert one.message("b", Refused("x", P, 1, "held", 0, 1.0, ABC, 1.0, 3), 0.1, 0.5) == []
     assert one.message("b", Free("x"), 0.2, 0.5) == [Send("b", ask(sent=0.2))]
     assert one.message("b", Free("x"), 0.2, 0.5) == []
     assert one.message("b", Granted("x", P, 1, 0, 0.2, False, None), 0.2, 0.5) == [Won(None)]
@@ -242,7 +244,8 @@ def test_a_request_that_its_release_overtook_promises_nothing() -> None:
 def test_a_request_with_another_configuration_is_refused(asked: Ask, why: str) -> None:
     it = granter()
     it.message("a", ask(), 2.0)
-    assert answer(it.message("a", asked._replace(token=9), 9.0)).why == why
+    refused = answer(it.message("a", asked._replace(token=9), 9.0))
+    assert (refused.why, refused.quorum, refused.lease) == (why, ABC, 1.0)
 
 
 def test_a_node_that_is_no_member_and_one_too_many_grant_nothing() -> None:
@@ -250,7 +253,8 @@ def test_a_node_that_is_no_member_and_one_too_many_grant_nothing() -> None:
     assert answer(it.message("b", ask(quorum=Quorum.of(("b", "c"))), 2.0)).why == "no_member"
     for peer in "bcd":
         it.node_up(peer)
-    assert answer(it.message("b", ask(quorum=Quorum.of(3)), 2.0)).why == "crowded"
+    crowded = answer(it.message("b", ask(quorum=Quorum.of(3)), 2.0))
+    assert (crowded.why, crowded.nodes) == ("crowded", 4)
 
 
 def fill(it: Granter, now: float, sent: str = "n", count: int = FEW) -> list[Any]:
@@ -270,7 +274,9 @@ def test_what_is_over_is_dropped_when_there_are_many_names_and_tokens_grow_all_t
     assert (drop.names[0], len(drop.names), drop.floor) == ("x", FEW, 7)
     assert list(it.promises) == ["y"]
     assert answer([refused]).highest == 7
-    assert answer(it.message("b", ask(Q, 7), 9.0)) == Refused("x", Q, 7, "behind", 7, 0.0, ABC)
+    assert answer(it.message("b", ask(Q, 7), 9.0)) == Refused(
+        "x", Q, 7, "behind", 7, 0.0, ABC, 1.0, 1
+    )
     assert isinstance(answer(it.message("b", ask(Q, 8), 9.0)), Granted)
 
 
@@ -322,8 +328,8 @@ def test_of_records_of_equal_names_the_one_with_the_greatest_token_counts() -> N
 def test_a_mistake_is_told_once_for_each_node() -> None:
     one = Candidate("a", "x", P, ABC, 1.0, ("b", "c"))
     one.tick(0.0, 0.5)
-    other = Refused("x", P, 1, "other_quorum", 0, 0.0, Quorum.of(5))
-    assert one.message("b", other, 0.0, 0.5) == [Mistake("b", "other_quorum", Quorum.of(5))]
+    other = Refused("x", P, 1, "other_quorum", 0, 0.0, Quorum.of(5), 1.0, 3)
+    assert one.message("b", other, 0.0, 0.5) == [Mistake("b", other)]
     assert one.message("b", other, 0.0, 0.5) == []
 
 
@@ -412,10 +418,10 @@ def test_newer_members_are_taken_over_and_older_ones_refused() -> None:
     (write, _) = it.message("b", ask(quorum=newer), 2.0)
     assert isinstance(write, Write)
     assert write.record.quorum == newer
-    assert answer(it.message("b", ask(), 2.0)) == Refused("x", P, 1, "stale", 1, 0.0, newer)
+    assert answer(it.message("b", ask(), 2.0)) == Refused("x", P, 1, "stale", 1, 0.0, newer, 1.0, 1)
     one = Candidate("a", "x", P, ABC, 1.0, ("b", "c", "d"))
     one.tick(0.0, 0.5)
-    changed, *asks = one.message("b", Refused("x", P, 1, "stale", 1, 0.0, newer), 0.0, 0.5)
+    changed, *asks = one.message("b", Refused("x", P, 1, "stale", 1, 0.0, newer, 1.0, 1), 0.0, 0.5)
     assert changed == Changed(newer)
     assert [effect.message.quorum for effect in asks] == [newer] * 4  # type: ignore[union-attr]
 
