@@ -72,10 +72,13 @@ def reply(from_: From, value: Any) -> None:
 
 def told(request: Any) -> tuple[Any, ...]:
     """A request as a tuple that begins with a str; an empty one if it is nothing like that."""
-    kind: type[Any] = type(request)
-    if kind is not tuple or not is_tuple(request):
-        return ()  # also for one of a subclass, which has code of its own
+    if not _is_plain(request) or not is_tuple(request):
+        return ()
     return request if request and type(request[0]) is str else ()
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) is tuple  # one of a subclass has code of its own
 
 
 def entry(table: Mapping[Any, V], key: Any) -> V | None:
