@@ -11,7 +11,8 @@ first, within a budget of seconds. Starlette and FastAPI take it as their lifesp
 
 Any other ASGI application is wrapped: ``app = asgi.Lifespan(app, [...])``. Servers end the
 lifespan on SIGTERM and SIGINT. The node lives on the server's event loop: async processes
-run there. It is the default node meanwhile, so handlers find its names.
+run there. It is the default node meanwhile, so handlers find its names. In a task that is a
+process already, as in a test with the ``node`` fixture, it is that process's node.
 """
 
 import asyncio
@@ -25,8 +26,8 @@ from typing import Any
 
 from otpy.behaviours import supervisor as plain
 from otpy.bridges.aio import _task, receive, supervisor
-from otpy.runtime import process
-from otpy.runtime._default import set_default_node
+from otpy.runtime import _default, process
+from otpy.runtime._current import IN_TASK, acting
 from otpy.runtime.arguments import check_seconds
 from otpy.runtime.node import Node
 from otpy.runtime.reports import shown_reason
@@ -63,7 +64,9 @@ async def running(
     """Run a tree while the block runs; gives its node.
 
     ``children``, ``arg`` and ``flags`` are those of ``supervisor.start_link``. ``node`` is one
-    of yours, which goes on afterwards (it may have a mesh); by default a new one.
+    of yours, which goes on afterwards (it may have a mesh); by default that of the process that
+    the task is, or acts for, else a new one. The block is a process of it, and the task is what
+    it was before when the block is over.
     ``shutdown``: the seconds that everything has to stop, the tree and the node. A child that has
     not stopped by then is killed, and a body that runs on even so is logged and left alone.
     ``on_end(reason)`` is called when the tree ends by itself, as OTP ends the node of a permanent
@@ -71,12 +74,14 @@ async def running(
     """
     check_seconds("shutdown", shutdown)
     until = float("inf")
-    home = Node() if node is None else node
-    home.outer_loop = home.outer_loop or asyncio.get_running_loop()
+    near = _node_here() if node is None else node
+    home = Node() if near is None else near
     home.start()
-    set_default_node(home)
+    outer, default = home.outer_loop, _default_or_none()
+    home.outer_loop = outer or asyncio.get_running_loop()
+    _default.set_default_node(home)
     try:
-        async with _task.process(home):
+        async with _process_of(home):
             begun: asyncio.Future[Pid] = asyncio.get_running_loop().create_future()
 
             def begin() -> Awaitable[Pid]:
@@ -90,17 +95,54 @@ async def running(
                 finally:
                     keeper.cancel()
                     until = time.monotonic() + shutdown
-                    await _stop(boss, shutdown)
+                    await _stop(home, boss, shutdown)
             finally:
                 keeper.cancel()
+                await asyncio.wait({keeper}, timeout=AT_LEAST)
     finally:
-        set_default_node(None)
-        if node is None:
+        _restore_default(home, default)
+        if near is None:
             left = max(AT_LEAST, min(shutdown, until - time.monotonic()))
             # On another thread: async processes end on this one.
             orphans = await asyncio.get_running_loop().run_in_executor(None, home.stop, left)
             if orphans:
                 LOG.warning("bodies that run on after the node's end: %s", orphans)
+        else:
+            home.outer_loop = outer  # the node may outlive this loop
+
+
+def _node_here() -> Node | None:
+    """The node of the process that runs here, if somebody made it one on purpose."""
+    me = acting()
+    return None if me is None or getattr(me, "implicit", False) else me.node
+
+
+@asynccontextmanager
+async def _process_of(node: Node) -> AsyncGenerator[None, None]:
+    """The task is a process of ``node`` while the block runs, whatever it is elsewhere."""
+    me = IN_TASK.get()
+    if me is not None and me.node is node and me.alive:
+        async with _task.process(node):
+            yield
+        return
+    token = IN_TASK.set(None)
+    try:
+        async with _task.process(node):
+            yield
+    finally:
+        IN_TASK.reset(token)
+
+
+def _default_or_none() -> Node | None:
+    # ``default_node()`` would start one.
+    return _default._node  # pyright: ignore[reportPrivateUsage]
+
+
+def _restore_default(home: Node, before: Node | None) -> None:
+    # Trees may end in another order than they began in: a later one's node stays the default.
+    if _default_or_none() is home:
+        stopped = before is None or before.state != "running"
+        _default.set_default_node(None if stopped else before)
 
 
 async def _keep(
@@ -132,14 +174,18 @@ async def _keep(
         on_end(end.reason)
 
 
-async def _stop(boss: Pid, seconds: float) -> None:
-    if not process.alive(boss):
-        return
-    try:
-        await supervisor.stop(boss, SHUTDOWN, seconds)
-    except CallTimeout:
-        LOG.error("the supervision tree did not stop within %s s; what is left is killed", seconds)
-        process.exit(boss, "kill")
+async def _stop(home: Node, boss: Pid, seconds: float) -> None:
+    # The two halves of an async fixture need not run as the same process.
+    async with _process_of(home):
+        if not process.alive(boss):
+            return
+        try:
+            await supervisor.stop(boss, SHUTDOWN, seconds)
+        except CallTimeout:
+            LOG.error(
+                "the supervision tree did not stop within %s s; what is left is killed", seconds
+            )
+            process.exit(boss, "kill")
 
 
 def lifespan(
