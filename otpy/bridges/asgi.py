@@ -21,18 +21,22 @@ import os
 import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from functools import partial
+from typing import Any, TypedDict, Unpack
 
 from otpy.behaviours import supervisor as plain
 from otpy.bridges.aio import _task, receive, supervisor
+from otpy.machines.restart import AutoShutdown, Strategy
 from otpy.runtime import _default, process
 from otpy.runtime._current import IN_TASK, acting
-from otpy.runtime.arguments import check_seconds
+from otpy.runtime._default import check_node, set_default_node
+from otpy.runtime.arguments import check_function, check_seconds
 from otpy.runtime.node import Node
 from otpy.runtime.reports import shown_reason
-from otpy.terms.errors import CallTimeout
+from otpy.terms.errors import BadArgument, CallTimeout, ProcessExit
 from otpy.terms.messages import Exit
+from otpy.terms.names import Global, Via
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import SHUTDOWN
 
@@ -51,64 +55,132 @@ def end_server(reason: Any) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-@asynccontextmanager
-async def running(
+class Flags(TypedDict, total=False):
+    """The flags of ``supervisor.start_link``."""
+
+    name: str | type | Global | Via | None
+    strategy: Strategy | None
+    max_restarts: int
+    max_seconds: float
+    auto_shutdown: AutoShutdown
+    green: bool
+
+
+class Options(Flags, total=False):
+    """The options of ``running``, by keyword."""
+
+    node: Node | None
+    shutdown: float
+    on_end: Callable[[Any], None]
+
+
+def running(
     children: Children,
     arg: Any = None,
     *,
     node: Node | None = None,
     shutdown: float = 10.0,
     on_end: Callable[[Any], None] = end_server,
-    **flags: Any,
-) -> AsyncGenerator[Node, None]:
+    **flags: Unpack[Flags],
+) -> AbstractAsyncContextManager[Node]:
     """Run a tree while the block runs; gives its node.
 
     ``children``, ``arg`` and ``flags`` are those of ``supervisor.start_link``. ``node`` is one
     of yours, which goes on afterwards (it may have a mesh); by default that of the process that
     the task is, or acts for, else a new one. The block is a process of it, and the task is what
     it was before when the block is over.
-    ``shutdown``: the seconds that everything has to stop, the tree and the node. A child that has
-    not stopped by then is killed, and a body that runs on even so is logged and left alone.
+    ``shutdown``: the seconds that everything has to stop, the tree and the node, and before them
+    an application that ``Lifespan`` wraps. A child that has not stopped by then is killed, and a
+    body that runs on even so is logged and left alone.
     ``on_end(reason)`` is called when the tree ends by itself, as OTP ends the node of a permanent
-    application. Raises what ``supervisor.start_link`` raises.
+    application. Raises ``BadArgument``; the block raises what ``supervisor.start_link`` raises.
     """
-    check_seconds("shutdown", shutdown)
-    until = float("inf")
-    near = _node_here() if node is None else node
-    home = Node() if near is None else near
-    home.start()
-    outer, default = home.outer_loop, _default_or_none()
-    home.outer_loop = outer or asyncio.get_running_loop()
-    _default.set_default_node(home)
-    try:
-        async with _process_of(home):
-            begun: asyncio.Future[Pid] = asyncio.get_running_loop().create_future()
+    tree = _Tree(children, arg, node=node, shutdown=shutdown, on_end=on_end, **flags)
+    return tree.running(_Budget(shutdown))
 
-            def begin() -> Awaitable[Pid]:
-                return supervisor.start_link(children, arg, node=home, **flags)
 
-            keeper = asyncio.create_task(_keep(home, begin, begun, on_end))
-            try:
-                boss = await begun
+class _Budget:
+    """The seconds that everything together has to stop."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until: float | None = None
+
+    def left(self) -> float:
+        """The seconds that are left; they run from the first time that somebody asks."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + self.seconds
+        return max(0.0, self._until - now)
+
+
+class _Tree:
+    """A tree to be, its options checked."""
+
+    def __init__(
+        self,
+        children: Children,
+        arg: Any = None,
+        *,
+        node: Node | None = None,
+        shutdown: float = 10.0,
+        on_end: Callable[[Any], None] = end_server,
+        **flags: Unpack[Flags],
+    ) -> None:
+        check_seconds("shutdown", shutdown)
+        check_function("on_end", on_end)
+        if node is not None:
+            check_node("asgi", node)
+        unknown = sorted(set(flags) - Flags.__annotations__.keys())
+        if unknown:
+            *most, last = Options.__annotations__
+            raise BadArgument(
+                f"asgi: the option {unknown[0]!r}; expected {', '.join(most)} or {last}"
+            )
+        self.node = node
+        self.shutdown = shutdown
+        self.on_end = on_end
+        self._start: Callable[[Node], Awaitable[Pid]] = lambda home: supervisor.start_link(
+            children, arg, node=home, **flags
+        )
+
+    @asynccontextmanager
+    async def running(self, budget: _Budget) -> AsyncGenerator[Node, None]:
+        """Run it while the block runs."""
+        near = _node_here() if self.node is None else self.node
+        home = Node() if near is None else near
+        home.start()
+        outer, default = home.outer_loop, _default_or_none()
+        home.outer_loop = outer or asyncio.get_running_loop()
+        set_default_node(home)
+        try:
+            async with _process_of(home):
+                begun: asyncio.Future[Pid] = asyncio.get_running_loop().create_future()
+                begin = partial(self._start, home)
+                keeper = asyncio.create_task(_keep(home, begin, begun, self.on_end))
                 try:
-                    yield home
+                    boss = await begun
+                    try:
+                        yield home
+                    finally:
+                        keeper.cancel()
+                        await _stop(home, boss, budget)
                 finally:
                     keeper.cancel()
-                    until = time.monotonic() + shutdown
-                    await _stop(home, boss, shutdown)
-            finally:
-                keeper.cancel()
-                await asyncio.wait({keeper}, timeout=AT_LEAST)
-    finally:
-        _restore_default(home, default)
-        if near is None:
-            left = max(AT_LEAST, min(shutdown, until - time.monotonic()))
-            # On another thread: async processes end on this one.
-            orphans = await asyncio.get_running_loop().run_in_executor(None, home.stop, left)
-            if orphans:
-                LOG.warning("bodies that run on after the node's end: %s", orphans)
-        else:
-            home.outer_loop = outer  # the node may outlive this loop
+                    await asyncio.wait({keeper}, timeout=AT_LEAST)
+        finally:
+            _restore_default(home, default)
+            if near is None:
+                await _stop_node(home, max(AT_LEAST, budget.left()))
+            else:
+                home.outer_loop = outer  # the node may outlive this loop
+
+
+async def _stop_node(home: Node, seconds: float) -> None:
+    # On another thread: async processes end on this one.
+    orphans = await asyncio.get_running_loop().run_in_executor(None, home.stop, seconds)
+    if orphans:
+        LOG.warning("bodies that run on after the node's end: %s", orphans)
 
 
 def _node_here() -> Node | None:
@@ -142,7 +214,7 @@ def _restore_default(home: Node, before: Node | None) -> None:
     # Trees may end in another order than they began in: a later one's node stays the default.
     if _default_or_none() is home:
         stopped = before is None or before.state != "running"
-        _default.set_default_node(None if stopped else before)
+        set_default_node(None if stopped else before)
 
 
 async def _keep(
@@ -174,7 +246,9 @@ async def _keep(
         on_end(end.reason)
 
 
-async def _stop(home: Node, boss: Pid, seconds: float) -> None:
+async def _stop(home: Node, boss: Pid, budget: _Budget) -> None:
+    # What stopped before the tree may have taken all there was.
+    seconds = max(min(AT_LEAST, budget.seconds), budget.left())
     # The two halves of an async fixture need not run as the same process.
     async with _process_of(home):
         if not process.alive(boss):
@@ -182,24 +256,24 @@ async def _stop(home: Node, boss: Pid, seconds: float) -> None:
         try:
             await supervisor.stop(boss, SHUTDOWN, seconds)
         except CallTimeout:
-            LOG.error(
-                "the supervision tree did not stop within %s s; what is left is killed", seconds
-            )
+            told = "the supervision tree did not stop within %s s; what is left is killed"
+            LOG.error(told, budget.seconds)
             process.exit(boss, "kill")
 
 
 def lifespan(
-    children: Children, arg: Any = None, **options: Any
+    children: Children, arg: Any = None, **options: Unpack[Options]
 ) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
     """The ``lifespan=`` of a Starlette or FastAPI application: ``running`` for its life.
 
     The options are those of ``running``. Request handlers find the node in
-    ``request.state.otpy_node``.
+    ``request.state.otpy_node``. Raises ``BadArgument``.
     """
+    tree = _Tree(children, arg, **options)
 
     @asynccontextmanager
     async def span(_app: Any) -> AsyncGenerator[dict[str, Any], None]:
-        async with running(children, arg, **options) as node:
+        async with tree.running(_Budget(tree.shutdown)) as node:
             yield {"otpy_node": node}
 
     return span
@@ -209,14 +283,17 @@ class Lifespan:
     """An ASGI application around another one, with a tree for its life.
 
     The inner application's own lifespan is served too, inside that of the tree: it starts
-    after the tree and stops before it.
+    after the tree and stops before it, within the same ``shutdown`` seconds. One that does not,
+    or that raises, is logged; the tree stops, and then the server is told of the failure.
+    The options are those of ``running``. Raises ``BadArgument``.
     """
 
-    def __init__(self, app: App, children: Children, arg: Any = None, **options: Any) -> None:
+    def __init__(
+        self, app: App, children: Children, arg: Any = None, **options: Unpack[Options]
+    ) -> None:
+        check_function("Lifespan", app)
         self._app = app
-        self._running: Callable[[], AbstractAsyncContextManager[Node]] = lambda: running(
-            children, arg, **options
-        )
+        self._tree = _Tree(children, arg, **options)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -224,19 +301,18 @@ class Lifespan:
             return
         await receive()
         phase = "startup"
+        budget = _Budget(self._tree.shutdown)
         try:
-            async with self._running() as node:
+            async with self._tree.running(budget) as node:
                 if "state" in scope:
                     scope["state"]["otpy_node"] = node
-                inner = _Inner(self._app, scope)
-                told = await inner.startup()
-                if told["type"] == "lifespan.startup.complete":
-                    phase = "shutdown"
-                    await send(told)
-                    await receive()
-                    told = await inner.shutdown()
-                else:
-                    inner.end()
+                with closing(_Inner(self._app, scope)) as inner:
+                    told = await inner.ask("lifespan.startup")
+                    if told["type"] == "lifespan.startup.complete":
+                        phase = "shutdown"
+                        await send(told)
+                        await receive()
+                        told = await inner.ask("lifespan.shutdown", budget)
         except Exception as error:  # whatever it is, the server is told
             LOG.exception("the application failed in its %s", phase)
             told = {"type": f"lifespan.{phase}.failed", "message": str(error)}
@@ -248,48 +324,56 @@ class _Inner:
     """The lifespan of the inner application, if it has one."""
 
     def __init__(self, app: App, scope: MutableMapping[str, Any]) -> None:
-        self._app = app
-        self._scope = scope
         self._in: asyncio.Queue[Message] = asyncio.Queue()
         self._out: asyncio.Queue[Message] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
+        self._answered = False
+        self._task = asyncio.ensure_future(self._run(app, scope))
 
-    async def _ask(self, what: str) -> Message:
+    async def _run(self, app: App, scope: MutableMapping[str, Any]) -> BaseException | None:
+        """Serve it; what it raised."""
+        try:
+            await app(scope, self._in.get, self._send)
+        except (Exception, ProcessExit) as error:  # whatever it is, it is the application's end
+            if self._answered:
+                LOG.exception("the inner application failed in its lifespan")
+                return error
+            # The ASGI specification's "no lifespan here".
+            LOG.debug("the inner application has no lifespan: %r", error)
+        return None
+
+    async def _send(self, message: Message) -> None:
+        self._answered = True
+        await self._out.put(message)
+
+    async def ask(self, what: str, budget: _Budget | None = None) -> Message:
         """Tell it of startup or shutdown; its answer, or that it has none to give."""
-        if self._task is None or self._task.done():
-            return {"type": f"{what}.complete"}
         await self._in.put({"type": what})
         answer = asyncio.create_task(self._out.get())
-        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
-        answer.cancel()
-        # An application without a lifespan raises, or returns: that is its right.
-        return {"type": f"{what}.complete"}
+        try:
+            await asyncio.wait(
+                {answer, self._task},
+                timeout=None if budget is None else budget.left(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if answer.done():
+                return answer.result()
+        finally:
+            answer.cancel()
+        if self._task.done() and not self._task.cancelled():
+            error = self._task.result()
+            if error is None:
+                # An application without a lifespan raises, or returns: that is its right.
+                return {"type": f"{what}.complete"}
+            return {"type": f"{what}.failed", "message": str(error) or repr(error)}
+        told = "the inner application was cancelled"
+        if budget is not None and not self._task.done():
+            told = f"the inner application did not stop within {budget.seconds} s; it is cancelled"
+        LOG.error(told)
+        return {"type": f"{what}.failed", "message": told}
 
-    async def startup(self) -> Message:
-        """Its answer to startup."""
-        run = self._app(self._scope, self._in.get, self._out.put)
-        self._task = asyncio.ensure_future(_quietly(run))
-        return await self._ask("lifespan.startup")
-
-    async def shutdown(self) -> Message:
-        """Its answer to shutdown."""
-        told = await self._ask("lifespan.shutdown")
-        self.end()
-        return told
-
-    def end(self) -> None:
+    def close(self) -> None:
         """It is not asked any more."""
-        if self._task is not None:
-            self._task.cancel()
-
-
-async def _quietly(run: Awaitable[None]) -> None:
-    try:
-        await run
-    except Exception as error:  # noqa: BLE001 - the ASGI specification's "no lifespan here"
-        LOG.debug("the inner application has no lifespan: %r", error)
+        self._task.cancel()
 
 
 __all__ = ["Lifespan", "end_server", "lifespan", "running"]

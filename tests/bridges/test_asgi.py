@@ -1,62 +1,28 @@
 """A supervision tree for the life of an ASGI application, without a server around it."""
 
 import asyncio
+import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, MutableMapping
+from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from otpy import (
     BadArgument,
     Down,
-    GenServer,
-    Node,
-    Ok,
-    Pid,
-    Reply,
     StartError,
     aio,
     asgi,
-    gen_server,
     process,
-    self_pid,
     supervisor,
 )
 from otpy.testing import Reports, capture_log
+from tests.bridges.asgi_parts import AsyncPart, Part, on_loop
 
 Scope = MutableMapping[str, Any]
-
-
-class Part(GenServer[Any]):
-    @classmethod
-    def start_link(cls, arg: Any, /) -> Pid:
-        return gen_server.start_link(cls, arg, name=cls)
-
-    def init(self, arg: Any, /) -> Ok[Any]:
-        process.flag(trap_exit=True)
-        if arg == "bad":
-            raise RuntimeError("no")
-        return Ok(arg)
-
-    def handle_call(self, request: Any, from_: Any, state: Any, /) -> Any:
-        return Reply((request, threading.get_ident()))
-
-    def terminate(self, reason: Any, state: Any, /) -> None:
-        if callable(state):
-            state(reason)
-
-
-class AsyncPart(Part):
-    async def handle_call(self, request: Any, from_: Any, state: Any, /) -> Reply[Any]:
-        return Reply((request, threading.get_ident()))
-
-
-def on_loop(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(body())
 
 
 def test_the_tree_runs_for_the_block_and_its_async_processes_on_the_loop() -> None:
@@ -165,165 +131,6 @@ def test_a_tree_that_ends_before_the_loop_goes_on_tells_why() -> None:
     assert ended == ["shutdown"]
 
 
-def test_the_tree_of_a_process_is_on_its_node() -> None:
-    stopped: list[Any] = []
-
-    async def body() -> None:
-        with Node() as mine:
-            async with aio.attached(mine) as me:
-                before = mine.outer_loop
-                parts = [(Part, stopped.append), (AsyncPart, stopped.append)]
-                async with asgi.running(parts[:1], strategy="one_for_one") as node:
-                    assert (node, self_pid()) == (mine, me)
-                    assert (await aio.call(Part, "hello"))[0] == "hello"
-                    async with asgi.running(parts[1:], strategy="one_for_one") as inner:
-                        assert inner is mine
-                        assert (await aio.call(AsyncPart, "hello"))[0] == "hello"
-                    assert stopped == ["shutdown"]
-                    assert await aio.blocking(gen_server.call, Part, "here") is not None
-                    assert await on_a_plain_thread(process.whereis, Part) is not None, (
-                        "the default node is gone"
-                    )
-                assert stopped == ["shutdown", "shutdown"]
-                assert (mine.state, mine.outer_loop, self_pid()) == ("running", before, me)
-
-    on_loop(body)
-
-
-async def on_a_plain_thread(fn: Callable[..., Any], *args: Any) -> Any:
-    """The result of ``fn(*args)`` where it has the default node."""
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1) as threads:  # its thread is in no task's context
-        return await loop.run_in_executor(threads, fn, *args)
-
-
-def test_a_task_that_acts_for_a_process_has_its_tree_on_the_same_node() -> None:
-    async def body() -> None:
-        with Node() as mine:
-
-            async def life(up: asyncio.Event, over: asyncio.Event) -> None:
-                async with asgi.running([(Part, None)], strategy="one_for_one") as node:
-                    assert node is mine
-                    up.set()
-                    await over.wait()
-
-            async with aio.attached(mine):
-                up, over = asyncio.Event(), asyncio.Event()
-                task = asyncio.create_task(life(up, over))
-                await asyncio.wait_for(up.wait(), 10)
-                assert (await aio.call(Part, "hello"))[0] == "hello"
-                over.set()
-                await task
-
-    on_loop(body)
-
-
-def test_a_process_is_one_of_the_node_that_is_given_while_the_block_runs() -> None:
-    stopped: list[Any] = []
-
-    async def body() -> None:
-        with Node() as mine, Node() as other:
-            async with aio.attached(mine) as me:
-                parts = [(Part, stopped.append)]
-                async with asgi.running(parts, strategy="one_for_one", node=other):
-                    assert self_pid() in other.procs
-                    assert (await aio.call(Part, "hello"))[0] == "hello"
-                assert stopped == ["shutdown"]
-                assert self_pid() == me
-                process.send(me, "now")
-                assert await aio.receive(str, timeout=10) == "now"
-
-    on_loop(body)
-
-
-def test_an_implicit_process_does_not_choose_the_node() -> None:
-    async def body() -> None:
-        me = self_pid()
-        async with asgi.running([(Part, None)], strategy="one_for_one") as node:
-            assert self_pid() in node.procs
-            assert (await aio.call(Part, "hello"))[0] == "hello"
-        assert (node.state, self_pid()) == ("stopped", me)
-
-    on_loop(body)
-
-
-def test_a_tree_that_ends_first_leaves_the_default_node_to_the_other() -> None:
-    async def body() -> None:
-        first, second = (
-            asgi.running([(Part, None)], strategy="one_for_one", node=node)
-            for node in (Node(), Node())
-        )
-        nodes: list[Node] = []
-
-        async def live(tree: Any, up: asyncio.Event, over: asyncio.Event) -> None:
-            async with tree as node:
-                nodes.append(node)
-                up.set()
-                await over.wait()
-
-        events = [asyncio.Event() for _ in range(4)]
-        one = asyncio.create_task(live(first, *events[:2]))
-        await events[0].wait()
-        two = asyncio.create_task(live(second, *events[2:]))
-        await events[2].wait()
-        events[1].set()
-        await one
-        assert await on_a_plain_thread(process.whereis, Part) is not None
-        events[3].set()
-        await two
-        for node in nodes:
-            node.stop()
-
-    on_loop(body)
-
-
-@pytest.fixture
-def other() -> Iterator[Node]:
-    with Node() as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def in_a_fixture(node: Node) -> AsyncGenerator[Node, None]:
-    async with asgi.running([(Part, None)], strategy="one_for_one") as home:
-        yield home
-
-
-@pytest_asyncio.fixture
-async def elsewhere(node: Node, other: Node) -> AsyncGenerator[list[Any], None]:
-    stopped: list[Any] = []
-    async with asgi.running([(Part, stopped.append)], strategy="one_for_one", node=other):
-        yield stopped
-    assert stopped == ["shutdown"]
-
-
-@pytest.mark.asyncio
-async def test_the_tree_of_a_test_is_on_the_tests_node(node: Node) -> None:
-    async with asgi.running([(Part, None)], strategy="one_for_one") as home:
-        assert home is node
-        assert (await aio.call(Part, "hello"))[0] == "hello"
-    assert await on_a_plain_thread(process.whereis, Part) is None
-    assert (await on_a_plain_thread(self_pid)).node == node.name, "the default node is gone"
-
-
-@pytest.mark.asyncio
-async def test_the_tree_of_a_tests_fixture_is_on_the_tests_node(
-    node: Node, in_a_fixture: Node
-) -> None:
-    assert in_a_fixture is node
-    assert (await aio.call(Part, "hello"))[0] == "hello"
-
-
-@pytest.mark.asyncio
-async def test_a_fixtures_tree_on_a_node_of_its_own_stops_in_order(
-    node: Node, other: Node, elsewhere: list[Any]
-) -> None:
-    assert process.whereis(Part) is None, "the test is not the block"
-    async with aio.attached(other):
-        assert self_pid() in node.procs, "a process stays the one that it is"
-    assert elsewhere == []
-
-
 Told = list[str]
 
 
@@ -426,3 +233,135 @@ def test_a_server_is_told_of_a_tree_that_does_not_start() -> None:
         assert "the application failed in its startup" in log
 
     on_loop(body)
+
+
+Inner = Callable[[asgi.Receive], Coroutine[Any, Any, None]]
+
+
+def ends_by(end: Inner) -> asgi.App:
+    """An application whose lifespan starts, and then goes on with ``end``."""
+
+    async def inner(scope: Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "answer"})
+            return
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await end(receive)
+
+    return inner
+
+
+async def raises_in_its_shutdown(receive: asgi.Receive) -> None:
+    assert (await receive())["type"] == "lifespan.shutdown"
+    raise RuntimeError("the pool is broken")
+
+
+async def raises_before(_: asgi.Receive) -> None:
+    raise RuntimeError("the pool is broken")
+
+
+async def exits(_: asgi.Receive) -> None:
+    process.exit("the pool is broken")
+
+
+async def is_cancelled(_: asgi.Receive) -> None:
+    raise asyncio.CancelledError("the pool is broken")
+
+
+async def never_stops(receive: asgi.Receive) -> None:
+    while True:
+        await receive()
+
+
+async def returns(_: asgi.Receive) -> None:
+    """It needs no shutdown."""
+
+
+@pytest.mark.parametrize(
+    ("end", "logged"),
+    [
+        (raises_in_its_shutdown, "the inner application failed in its lifespan"),
+        (raises_before, "the inner application failed in its lifespan"),
+        (exits, "the inner application failed in its lifespan"),
+        (never_stops, "the inner application did not stop within 0.2 s; it is cancelled"),
+        (is_cancelled, "the inner application was cancelled"),
+    ],
+)
+def test_an_inner_application_that_fails_to_stop_is_told_after_the_tree_has_stopped(
+    end: Inner, logged: str
+) -> None:
+    events: list[Any] = []
+
+    async def body() -> None:
+        app = asgi.Lifespan(
+            ends_by(end), [(Part, events.append)], strategy="one_for_one", shutdown=0.2
+        )
+        with capture_log(logging.ERROR, "otpy.asgi") as log:
+            began = time.monotonic()
+            events.extend(await serve(app))
+            assert time.monotonic() - began < 5
+        assert logged in log
+
+    on_loop(body)
+    assert events == ["shutdown", "lifespan.startup.complete", "answer", "lifespan.shutdown.failed"]
+
+
+def test_an_inner_application_may_return_before_its_shutdown() -> None:
+    async def body() -> None:
+        app = asgi.Lifespan(ends_by(returns), [], strategy="one_for_one")
+        assert (await serve(app))[-1] == "lifespan.shutdown.complete"
+
+    on_loop(body)
+
+
+def test_the_tree_has_what_the_inner_application_left_of_the_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[float | None] = []
+    stop = aio.supervisor.stop
+
+    async def told(boss: Any, reason: Any = "normal", timeout: float | None = None) -> None:
+        given.append(timeout)
+        await stop(boss, reason, timeout)
+
+    async def body() -> None:
+        for end in (returns, never_stops):
+            app = asgi.Lifespan(ends_by(end), [], strategy="one_for_one", shutdown=0.3)
+            with capture_log():
+                await serve(app)
+
+    monkeypatch.setattr(aio.supervisor, "stop", told)
+    on_loop(body)
+    all_, least = given
+    assert all_ is not None
+    assert asgi.AT_LEAST < all_ <= 0.3
+    assert least == asgi.AT_LEAST
+
+
+Make = Callable[..., object]
+MAKERS: list[Make] = [asgi.running, asgi.lifespan, partial(asgi.Lifespan, plain)]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"on_end": 3}, r"on_end\(3\): expected a function"),
+        ({"node": 3}, "node=3; expected a Node"),
+        ({"shutdown": -1}, "shutdown=-1; expected seconds"),
+        ({"shutdown": "soon"}, "shutdown='soon'; expected seconds"),
+        ({"shutdwn": 1}, "the option 'shutdwn'; expected name, strategy, .* or on_end"),
+    ],
+)
+def test_options_are_checked_where_they_are_given(
+    make: Make, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(BadArgument, match=told):
+        make([], strategy="one_for_one", **options)
+
+
+def test_what_is_wrapped_is_checked_where_it_is_given() -> None:
+    wrong: Any = 3
+    with pytest.raises(BadArgument, match=r"Lifespan\(3\): expected a function"):
+        asgi.Lifespan(wrong, [])
