@@ -12,6 +12,7 @@ from otpy import (
     GenStatem,
     InitResult,
     Next,
+    Node,
     NoReply,
     Ok,
     Pid,
@@ -20,6 +21,7 @@ from otpy import (
     Stop,
     Supervisor,
     Timeout,
+    asgi,
     gen_server,
     gen_statem,
     process,
@@ -156,3 +158,10 @@ assert_type(process.spawn(print, "x"), Pid)
 assert_type(process.send(pid, Add(2)), Add)
 _, ref = process.spawn_monitor(print)
 process.demonitor(ref, flush=True)
+
+
+async def live(app: asgi.App, node: Node | None) -> None:
+    asgi.lifespan([(Counter, 1)], strategy="one_for_one", max_restarts=1, shutdown=5)
+    asgi.Lifespan(app, [(Counter, 1)], strategy="rest_for_one", node=node, on_end=print)
+    async with asgi.running([], strategy="one_for_one", name="tree", green=True) as home:
+        assert_type(home, Node)

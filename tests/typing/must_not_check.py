@@ -16,6 +16,7 @@ from otpy import (
     Stop,
     Supervisor,
     aio,
+    asgi,
     dynamic_supervisor,
     gen_server,
     gen_statem,
@@ -144,3 +145,14 @@ async def in_a_coroutine() -> None:
     await aio.multi_call("x", Add(1))  # wrong
     await aio.sys.log(pid, "x")  # wrong
     await aio.sys.statistics(pid, "on")  # wrong
+
+
+asgi.lifespan([], strategy="one_for_al")  # wrong
+asgi.lifespan([], node="a@127.0.0.1")  # wrong
+asgi.running([], strategy="one_for_one", shutdwn=1)  # wrong
+asgi.running([], max_restarts="few")  # wrong
+
+
+def wrap(app: asgi.App) -> None:
+    asgi.Lifespan(app, [], strategy="one_for_one", on_end=3)  # wrong
+    asgi.Lifespan(app, [], strategy="one_for_one", shutdwn=1)  # wrong
