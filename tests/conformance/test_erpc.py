@@ -17,9 +17,11 @@ from otpy import (
     process,
     self_pid,
 )
+from otpy.testing import Cluster as Far
 from otpy.testing import eventually
 from otpy.testing.simulation import ClusterSimulation
 from tests.cluster.conftest import Cluster, cluster
+from tests.cluster.test_erpc_between_programs import FAR, far
 from tests.conformance.remote import (
     NOWHERE,
     add,
@@ -40,7 +42,7 @@ from tests.conformance.remote import (
 )
 from tests.conformance.waiting import nothing_more
 
-__all__ = ["cluster"]
+__all__ = ["cluster", "far"]
 HOW = [(place, green) for place in ("here", "there") for green in (True, False)]
 
 
@@ -143,6 +145,20 @@ def test_erpc_03_a_node_that_is_lost_ends_a_call(cluster: Cluster) -> None:
             erpc.receive_response(request, 5)
         assert lost.value.reason == ("erpc", "noconnection")
         clean()
+
+
+def test_erpc_03_a_time_out_holds_while_the_peer_is_frozen(far: Far) -> None:
+    """{erpc,timeout}, also where nothing reads the request."""
+    assert erpc.call(FAR, add, 1, 2, timeout=10) == 3
+    far.pause("a")
+    began = process.monotonic_time()
+    with pytest.raises(RemoteTimeout) as failed:
+        erpc.call(FAR, add, 1, 2, timeout=0.5)
+    assert failed.value.reason == ("erpc", "timeout")
+    assert 0.5 <= process.monotonic_time() - began < 2.5
+    far.resume("a")
+    assert erpc.call(FAR, add, 1, 2, timeout=10) == 3
+    clean()
 
 
 def test_erpc_03_what_cannot_travel_or_is_not_there(cluster: Cluster) -> None:

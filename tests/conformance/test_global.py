@@ -53,7 +53,9 @@ def test_glob_04_re_register_replaces(cluster: Cluster) -> None:
     with cluster.nodes["a"].attached():
         old, new = spawn(), spawn()
         global_.register_name("x", old)
-        (server,) = process.info(old, "monitored_by")["monitored_by"]
+        watched = process.info(old, "monitored_by")
+        assert watched is not None
+        (server,) = watched["monitored_by"]
         assert server == process.whereis("global_name_server")
         assert global_.re_register_name("x", new) is True
         eventually(lambda: process.info(old, "monitored_by") == {"monitored_by": []})

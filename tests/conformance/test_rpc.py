@@ -6,7 +6,9 @@ import pytest
 
 from otpy import BadArgument, Crash, Node, RemoteError, aio, erpc, process, rpc, self_pid
 from otpy.distribution.rpc import BadRpc
+from otpy.testing import Cluster as Far
 from tests.cluster.conftest import Cluster, cluster
+from tests.cluster.test_erpc_between_programs import FAR, far
 from tests.conformance.remote import (
     NOWHERE,
     add,
@@ -24,7 +26,7 @@ from tests.conformance.remote import (
 )
 from tests.conformance.test_erpc import clean, place, runs
 
-__all__ = ["cluster", "place"]
+__all__ = ["cluster", "far", "place"]
 
 
 def call(place: Any, fn: Any, *args: Any, timeout: Any = 5) -> Any:
@@ -57,14 +59,23 @@ def test_rpc_03_time_outs_and_lost_nodes(place: Any) -> None:
     assert rpc.call(NOWHERE, add, 1, 2) == BadRpc("nodedown")
 
 
-def test_rpc_03_a_node_that_is_lost_ends_a_call(cluster: Cluster) -> None:
+def test_rpc_03_a_node_that_dies_ends_a_call(far: Far) -> None:
     """node dying mid-call {badrpc,nodedown}."""
+    key = rpc.async_call(FAR, for_ever, self_pid())
+    runs()
+    far.kill("a")
+    assert rpc.yield_(key) == BadRpc("nodedown")
+    clean()
+
+
+def test_rpc_03_a_node_that_stops_ends_a_call(cluster: Cluster) -> None:
+    """A node that stops in order ends its processes before its sessions: either may be seen
+    first, the end of the function or that of the node."""
     cluster.start("ab")
     with cluster.nodes["a"].attached():
         key = rpc.async_call("b@127.0.0.1", for_ever, self_pid())
         runs()
         cluster.nodes["b"].stop()
-        # as it goes it ends its processes: whichever is seen first
         assert rpc.yield_(key) in (BadRpc("nodedown"), BadRpc(("EXIT", "killed")))
         clean()
 
@@ -81,6 +92,18 @@ def test_rpc_04_a_time_out_holds_when_nothing_can_be_sent(cluster: Cluster) -> N
         cluster.heal("a", "b")
         assert rpc.call("b@127.0.0.1", add, 1, 2, timeout=5) == 3
         clean()
+
+
+def test_rpc_04_a_time_out_holds_while_the_peer_is_frozen(far: Far) -> None:
+    """timeout is enforced even if the request cannot be sent: nothing there reads it."""
+    assert rpc.call(FAR, add, 1, 2, timeout=10) == 3
+    far.pause("a")
+    began = process.monotonic_time()
+    assert rpc.call(FAR, add, 1, 2, timeout=0.5) == BadRpc("timeout")
+    assert 0.5 <= process.monotonic_time() - began < 2.5
+    far.resume("a")
+    assert rpc.call(FAR, add, 1, 2, timeout=10) == 3
+    clean()
 
 
 def test_rpc_05_multicall_sorts_out_who_is_lost(place: Any) -> None:
