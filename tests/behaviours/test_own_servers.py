@@ -74,7 +74,7 @@ def calls(key: Any) -> list[Any]:
         ("start", key, "temporary"),
         ("start", "shop", key),
         ("stop", key, None),
-        ("stop", "shop", key),
+        ("stop", "shop", [key]),  # with None, its time-out, it would be a request like any other
         ("stop_all", key),
         ("register", (key, pid, "", False, ())),
         ("register", key, pid, 3, None),
