@@ -36,6 +36,7 @@ ROWS: dict[str, Callable[[Plan], list[Figure]]] = {
     "tasks": tasks.tasks,
     "remote_call": remote.remote_call,
     "remote_cast": remote.remote_cast,
+    "remote_beside": remote.remote_beside,
     "pg_join": groups.join,
     "pg_members": groups.members,
     "pg_many": groups.many,

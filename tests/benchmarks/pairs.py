@@ -18,7 +18,8 @@ def nobody(_stack: ExitStack) -> dict[str, Worker]:
     return {}
 
 
-def _otpy(stack: ExitStack, there: str, here: str) -> Worker:
+def otpy_pair(stack: ExitStack, there: str, here: str) -> Worker:
+    """Who asks, of the classes of who serves and who asks, connected."""
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="otpy-bench-"))
     serving = stack.enter_context(worker(there, folder))
     asking = stack.enter_context(worker(here, folder))
@@ -43,7 +44,7 @@ def measured(
     what, count = row.partition("_")[2], plan.count(count)
     absent = beam.absent(plan)
     with ExitStack() as stack:
-        otpy = _otpy(stack, *ends)
+        otpy = otpy_pair(stack, *ends)
         candidates: dict[str, Callable[[], float]] = {
             "otpy green": partial(otpy.do, what, True, count),
             "otpy thread": partial(otpy.do, what, False, count),

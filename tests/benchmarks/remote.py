@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from tests.benchmarks import pairs
 from tests.benchmarks.plan import Plan
-from tests.benchmarks.table import Figure, Reach
+from tests.benchmarks.table import Figure, Reach, figures, judge
 from tests.benchmarks.worker import Worker, worker
 
 ENDS = ("remote_ends:OtpyServer", "remote_ends:OtpyCaller")
@@ -31,3 +31,15 @@ def remote_call(plan: Plan) -> list[Figure]:
 def remote_cast(plan: Plan) -> list[Figure]:
     reach = Reach(">= 2 x BEAM's rate", 0.5, "BEAM")
     return pairs.measured("remote_cast", plan, 100_000, ENDS, reach, others=_plain)
+
+
+def remote_beside(plan: Plan) -> list[Figure]:
+    """The longest that a small call takes while 100 MB of bytes of another process travel."""
+    with ExitStack() as stack:
+        otpy = pairs.otpy_pair(stack, *ENDS)
+        rounds: list[float] = [
+            otpy.do("beside", plan.count(100_000_000)) for _ in range(plan.rounds)
+        ]
+    made = figures("remote_beside", "s", {"otpy, the worst": rounds})
+    judge(made, "otpy, the worst", Reach("<= 20 ms", 0.020))
+    return made

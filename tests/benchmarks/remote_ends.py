@@ -86,6 +86,23 @@ class OtpyCaller(OtpyEnd):
     def cast(self, green: bool, count: int) -> float:
         return self._run(green, _casts, count)
 
+    def beside(self, size: int) -> float:
+        """The longest of the calls made while one message of ``size`` bytes travels, in seconds."""
+        with self.node.attached():
+            server: Pid = gen_server.call(At("bench", SERVER), "pid")
+            me, data = self_pid(), bytes(size)
+
+            def large() -> None:
+                gen_server.call(server, data, timeout=60)
+                process.send(me, "arrived")
+
+            process.spawn(large)
+            worst = 0.0
+            while process.info(me, "messages") == {"messages": []}:
+                worst = max(worst, _calls(server, 1))
+            process.receive(str)
+            return worst
+
 
 def _calls(server: Pid, count: int) -> float:
     start = time.perf_counter()
