@@ -13,7 +13,7 @@ from examples.invoice_numbers.invoice_numbers import (
     Late,
     number,
 )
-from otpy import Global, Pid, gen_server, process
+from otpy import Global, Pid, gen_server, process, sys
 from otpy.testing import Cluster
 
 LEASE = 1.0
@@ -30,7 +30,7 @@ def three(cluster: Callable[..., Cluster], file: str, tmp_path: Path) -> Cluster
     c = cluster(3, lease_time=LEASE, state_dir=tmp_path)
     for node in c.nodes:
         run(c, node, file)
-    c.wait_for(lambda: leader(c, "a"))
+    c.wait_for(lambda: c.call("a", leads))
     return c
 
 
@@ -41,6 +41,12 @@ def run(c: Cluster, node: str, file: str) -> None:
 def where() -> str | None:
     pid = gen_server.whereis(Global(NAME))
     return pid.node if isinstance(pid, Pid) else None
+
+
+def leads() -> bool:
+    """Whether there is a leader that has opened the books."""
+    pid = gen_server.whereis(Global(NAME))
+    return isinstance(pid, Pid) and sys.statistics(pid, "get") == "no_statistics"
 
 
 def leader(c: Cluster, asked: str) -> str | None:
