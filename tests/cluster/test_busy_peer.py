@@ -116,7 +116,8 @@ def test_who_will_not_wait_is_told(cluster: Cluster, far: Program) -> None:
     assert process.send(SINK, "first", nosuspend=True) == "ok"
     assert process.send(At("sink", "nowhere@127.0.0.1"), 1, noconnect=True) == "noconnect"
     freeze(cluster, far)
-    assert process.send(SINK, "second", nosuspend=True) == "nosuspend"
+    # The system's own buffers may take one or two yet.
+    assert "nosuspend" in (process.send(SINK, BODY, nosuspend=True) for _ in range(ENOUGH))
     here = self_pid()
     assert process.send(here, "local", nosuspend=True, noconnect=True) == "ok"
     assert process.receive(str) == "local"
@@ -126,7 +127,8 @@ def test_a_coroutine_cannot_wait_to_send(cluster: Cluster, far: Program) -> None
     freeze(cluster, far)
 
     async def casts() -> None:
-        gen_server.cast(SINK, "hello")
+        for _ in range(ENOUGH):  # the system's own buffers may take one or two yet
+            gen_server.cast(SINK, BODY)
 
     _, ref = process.spawn_monitor(casts)
     down: Down = process.receive(Down, where=lambda down: down.ref == ref, timeout=5)
