@@ -67,10 +67,8 @@ class Server(GenServer["State"], kernel=True):
 
     def init(self, arg: Service) -> Ok["State"]:
         process.flag(trap_exit=True)
-        me = current()
-        me.node.node_watchers[me.pid] = {"visible": 1}
         state = State(arg)
-        for peer in peers.visible(me.node):
+        for peer in peers.watch(current()):
             state.node_up(peer)
         return Ok(state)
 

@@ -35,10 +35,8 @@ class LeaseServer(GenServer["State"], kernel=True):
 
     def init(self, arg: Service) -> Ok["State"]:
         process.flag(trap_exit=True)
-        me = current()
-        me.node.node_watchers[me.pid] = {"visible": 1}
         state = State(arg)
-        for peer in peers.visible(me.node):
+        for peer in peers.watch(current()):
             state.node_up(peer)
         state.rest()
         return Ok(state)

@@ -139,8 +139,7 @@ class Server(GenServer["State"], kernel=True):
         scopes = me.node.own(Scopes)
         me.node.masks["pg"] = scopes.deaths.mask
         scopes.table[arg] = state.scope
-        me.node.node_watchers[me.pid] = {"visible": 1}
-        for peer in peers.visible(me.node):
+        for peer in peers.watch(me):
             state.do(state.groups.node_up(peer))
         return Ok(state)
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from otpy.runtime.ports import NodeType
-from otpy.runtime.record import NodeGone
+from otpy.runtime.record import NodeGone, Process
 from otpy.terms.messages import NodeDown, NodeUp
 from otpy.terms.pid import Creation, Pid
 
@@ -19,6 +19,12 @@ def is_of(which: NodeType, hidden: bool) -> bool:
 def visible(node: "Node") -> list[str]:
     """The connected nodes that share names, locks, leases and groups with this one."""
     return [name for name in list(node.peers) if name not in node.hidden]
+
+
+def watch(proc: "Process") -> list[str]:
+    """Let a server of the cluster hear of ``visible`` nodes from now on; those that there are."""
+    proc.node.node_watchers[proc.pid] = {"visible": 1}
+    return visible(proc.node)
 
 
 def sees(node: "Node", name: str) -> bool:
