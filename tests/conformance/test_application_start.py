@@ -238,11 +238,12 @@ def test_app_20_start_phases_run_in_order_over_included_applications(run: Runner
 
     class Part(Told):
         def start_phase(self, phase: str, type: str, args: Any, /) -> None:
-            process.send(args, ("part", phase))
+            to, own = args
+            process.send(to, (own, phase))
 
     def body() -> None:
         me = self_pid()
-        load("part", (Part, me), start_phases=(("open", me),))
+        load("part", (Part, me), start_phases=(("open", (me, "part")),))
         load(
             "shop",
             (Told, me),
