@@ -16,6 +16,13 @@ from hypothesis import strategies as st
 from otpy.machines import global_ as g
 from otpy.machines.global_messages import Wanted
 from otpy.terms.pid import Pid, Ref
+from tests.machines.global_mistakes import (
+    ForgetsNodeDown,
+    NeverRefuses,
+    NeverYields,
+    TellsNobodyOfDeaths,
+    TellsNoWatcher,
+)
 
 NODES = ("a", "b", "c", "d")
 WAITS = Ref(0, "a", 0, 1, 1)
@@ -215,31 +222,6 @@ def test_two_registrations_at_once_have_one_winner() -> None:
         assert sorted(network.answers.values()) == [False, False, False, True]
 
 
-class ForgetsNodeDown(g.Names):
-    def node_down(self, peer: str) -> g.Effects:
-        self.peers.pop(peer, None)
-        return []
-
-
-class NeverRefuses(g.Names):
-    def _others(self, wanted: Wanted) -> g.Pids:
-        return ()
-
-    def _take(self, wanted: Wanted) -> g.Effects:
-        self._put(wanted.name, wanted.pid, wanted.resolver)
-        return []
-
-
-class TellsNobodyOfDeaths(g.Names):
-    def pid_down(self, pid: Pid, reason: Any) -> g.Effects:
-        return [e for e in super().pid_down(pid, reason) if not isinstance(e, g.Send)]
-
-
-class NeverYields(g.Names):
-    def _conflict(self, name: Any, pid: Pid) -> g.Effects:
-        return []
-
-
 @pytest.mark.parametrize(
     "broken", [ForgetsNodeDown, TellsNobodyOfDeaths, NeverYields, NeverRefuses]
 )
@@ -262,12 +244,6 @@ def test_a_seeded_mistake_is_found(broken: type[g.Names]) -> None:
 class KeepsDeadWatchers(g.Names):
     def pid_down(self, pid: Pid, reason: Any) -> g.Effects:
         return super().pid_down(pid, reason) if pid in self.named else []
-
-
-class TellsNoWatcher(g.Names):
-    def _drop(self, name: Any, pid: Pid, reason: Any) -> g.Effects:
-        effects = super()._drop(name, pid, reason)
-        return [effect for effect in effects if not isinstance(effect, g.Freed)]
 
 
 @pytest.mark.parametrize("broken", [KeepsDeadWatchers, TellsNoWatcher])

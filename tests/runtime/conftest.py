@@ -1,6 +1,7 @@
 """Fixtures of the runtime's tests."""
 
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,3 +14,11 @@ def eager_switching() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+
+
+@pytest.fixture
+def done() -> Iterator[threading.Event]:
+    """Lets go of what waits for it, at the latest when the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()

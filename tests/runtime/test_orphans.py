@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,14 +16,6 @@ from otpy.testing.plugin import Reports
 from tests.runtime.watched import Toolbox, spin, spin_deeper, spin_until
 
 GRACE = 0.05
-
-
-@pytest.fixture
-def done() -> Iterator[threading.Event]:
-    """Lets go of what computes until then, at the latest when the test is over."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 @contextmanager

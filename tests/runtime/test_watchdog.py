@@ -41,14 +41,6 @@ def node() -> Iterator[Node]:
         yield fresh
 
 
-@pytest.fixture
-def done() -> Iterator[threading.Event]:
-    """Lets go of what waits for it, at the latest when the test is over."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 @contextmanager
 def watched(green_limit: float, **options: Any) -> Generator[Node]:
     fresh = Node("watched@127.0.0.1", green_limit=green_limit, **options)

@@ -15,7 +15,7 @@ from otpy.runtime.record import Process
 from otpy.terms.signals import ExitSignal
 from otpy.testing import ClusterSimulation
 from otpy.testing.faults import Break, Crash, Pause
-from tests.testing.searches import NAMES, Search
+from tests.testing.searches import NAMES, Search, at_rest
 
 KEYS = ("x", "y")
 QUIET = 3.0  # virtual seconds without a fault, a session that begins or one that ends
@@ -62,12 +62,7 @@ class Watched:
 
     def at_rest(self) -> bool:
         """Whether nothing has happened for a while, and nothing is held up."""
-        sim = self.sim
-        if sim.sched.drawn.aside or any(cut.silent for cut in sim.network.cuts):
-            return False
-        kinds = ("up", "down", "session", "session_end", "fault")
-        last = max(event.instant for event in sim.history.events if event.kind in kinds)
-        return sim.sched.clock.time - last > QUIET
+        return at_rest(self.sim, QUIET)
 
     def wrong(self) -> list[str]:
         """What is not as it must be at rest."""

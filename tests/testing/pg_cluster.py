@@ -28,7 +28,7 @@ from otpy.machines import pg as machine
 from otpy.runtime._current import current
 from otpy.terms.signals import ExitSignal
 from otpy.testing import ClusterSimulation
-from tests.testing.searches import NAMES, Search
+from tests.testing.searches import NAMES, Search, at_rest
 
 KEYS = ("x", "y", ("z", 1))
 MEMBERS = 3  # on each node
@@ -137,12 +137,7 @@ class Watched:
 
     def at_rest(self) -> bool:
         """Whether nothing has happened for a while, and nothing is held up."""
-        sim = self.sim
-        if sim.sched.drawn.aside or any(cut.silent for cut in sim.network.cuts):
-            return False
-        kinds = ("up", "down", "session", "session_end", "fault")
-        last = max(event.instant for event in sim.history.events if event.kind in kinds)
-        return sim.sched.clock.time - max(last, self.changed) > QUIET
+        return at_rest(self.sim, QUIET, self.changed)
 
     def members(self, name: str, key: Any) -> list[Pid]:
         """The living members on a node, as often as they joined."""

@@ -11,6 +11,15 @@ from otpy.testing.faults import KINDS, Fault, Schedule, draw_schedule
 NAMES = ("a@sim", "b@sim", "c@sim")
 
 
+def at_rest(sim: ClusterSimulation, quiet: float, changed: float = 0.0) -> bool:
+    """Whether nothing has happened for so long, nor since ``changed``, and nothing is held up."""
+    if sim.sched.drawn.aside or any(cut.silent for cut in sim.network.cuts):
+        return False
+    kinds = ("up", "down", "session", "session_end", "fault")
+    last = max(event.instant for event in sim.history.events if event.kind in kinds)
+    return sim.sched.clock.time - max(last, changed) > quiet
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """A test of a cluster on which ``start`` runs, and the faults that its seeds draw."""

@@ -11,9 +11,15 @@ import pytest
 from otpy import Pid
 from otpy.cluster import global_ as driver
 from otpy.machines import global_ as g
-from otpy.machines.global_messages import Wanted
 from otpy.testing import simulate
 from otpy.testing.faults import OneWay
+from tests.machines.global_mistakes import (
+    ForgetsNodeDown,
+    NeverRefuses,
+    NeverYields,
+    TellsNobodyOfDeaths,
+    TellsNoWatcher,
+)
 from tests.testing.global_cluster import SEARCH, holds, start
 from tests.testing.searches import NAMES, breaks_within
 
@@ -40,31 +46,6 @@ def test_a_standby_that_is_refused_again_and_again_pauses(
 # Mistakes.
 
 
-class ForgetsNodeDown(g.Names):
-    def node_down(self, peer: str) -> g.Effects:
-        self.peers.pop(peer, None)
-        return []
-
-
-class NeverRefuses(g.Names):
-    def _others(self, wanted: Wanted) -> g.Pids:
-        return ()
-
-    def _take(self, wanted: Wanted) -> g.Effects:
-        self._put(wanted.name, wanted.pid, wanted.resolver)
-        return []
-
-
-class TellsNobodyOfDeaths(g.Names):
-    def pid_down(self, pid: Pid, reason: Any) -> g.Effects:
-        return [e for e in super().pid_down(pid, reason) if not isinstance(e, g.Send)]
-
-
-class NeverYields(g.Names):
-    def _conflict(self, name: Any, pid: Pid) -> g.Effects:
-        return []
-
-
 class BothYield(g.Names):
     """The comparison that says whose claim goes is missing."""
 
@@ -77,11 +58,6 @@ class BothYield(g.Names):
 class LosersLiveOn(g.Names):
     def _lost(self, name: Any, mine: Pid, fate: g.Effect) -> g.Effects:
         return [e for e in super()._lost(name, mine, fate) if not isinstance(e, g.ExitPid)]
-
-
-class TellsNoWatcher(g.Names):
-    def _drop(self, name: Any, pid: Pid, reason: Any) -> g.Effects:
-        return [e for e in super()._drop(name, pid, reason) if not isinstance(e, g.Freed)]
 
 
 class TellsNewNodesNothing(g.Names):
