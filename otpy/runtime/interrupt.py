@@ -24,7 +24,7 @@ import gc
 import opcode
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import repeat, starmap, tee
 from operator import attrgetter, itemgetter, mul
 from types import CodeType, FrameType
@@ -101,9 +101,9 @@ class Pending:
     def strike(self, turn: int, package: str, reason: Any) -> bool:
         """See ``Interrupter``."""
         frames = frames_of(self.target.thread)
-        if not frames or not _stands_safe(frames[0]):
+        if not frames or not _stands_safe(frames):
             return False
-        if not is_own(frames[0], package) or not may_end(frames[0]):
+        if not is_own(frames[0], package) or not may_end(frames):
             return False
         return self._set_if_still(turn, frames[0], exit_class(reason))
 
@@ -139,24 +139,24 @@ _JUMPS = frozenset(
 _RESUME = opcode.opmap.get("RESUME", -1)
 
 
-def _stands_safe(frame: FrameType) -> bool:
-    """Whether a thread seen here waits for the GIL and then looks for exceptions, in this frame.
+def _stands_safe(frames: list[FrameType]) -> bool:
+    """Whether a thread seen so waits for the GIL and then looks for exceptions, in this frame.
 
     A backward jump and a function's beginning call nothing that could let go of the GIL,
     except for that very look.
     """
-    code, at = frame.f_code, frame.f_lasti
+    code, at = frames[0].f_code, frames[0].f_lasti
     if at < 0:
         return False
     bytecode = code.co_code
     if bytecode[at] == _RESUME:
-        return bytecode[at + 1] == 0 and not _spared(frame)
+        return bytecode[at + 1] == 0 and not _spared(frames)
     return bytecode[at] in _JUMPS
 
 
-def _spared(frame: FrameType) -> bool:
-    """Whether a function that begins here does so within one of ``SPARED``."""
-    return any(outer.f_code.co_name in SPARED for outer in outwards(frame))
+def _spared(frames: Iterable[FrameType]) -> bool:
+    """Whether a function that begins there does so within one of ``SPARED``."""
+    return any(outer.f_code.co_name in SPARED for outer in frames)
 
 
 if sys.version_info >= (3, 12):
@@ -210,7 +210,7 @@ if sys.version_info >= (3, 12):
 
         def _begun(self, code: CodeType, at: int) -> None:
             frame = sys._getframe(1)
-            if not _spared(frame):
+            if not _spared(outwards(frame)):
                 self._raise(frame)
 
         def _raise(self, frame: FrameType) -> None:
@@ -220,7 +220,7 @@ if sys.version_info >= (3, 12):
                 return
             if threading.get_ident() != thread.ident or self.sched.turn != target[0]:
                 return
-            if may_end(frame):
+            if may_end(outwards(frame)):
                 self._raised = True
                 raise ProcessExit(target[2])
 

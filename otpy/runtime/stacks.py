@@ -12,6 +12,7 @@ import os
 import sys
 import sysconfig
 import threading
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain, repeat, starmap
 from operator import mul
 from traceback import FrameSummary, StackSummary
@@ -41,31 +42,33 @@ current_frames = sys._current_frames  # pyright: ignore[reportPrivateUsage]  # d
 
 
 def frames_of(thread: threading.Thread | None) -> list[FrameType]:
-    """The Python frames of a thread, the innermost first; none if it has ended."""
-    if thread is None:
-        return []
-    (tops,) = starmap(current_frames, map(mul, repeat((), 1), map(gc.collect, repeat(0))))
-    return outwards(tops.get(thread.ident or 0))
-
-
-def outwards(frame: FrameType | None) -> list[FrameType]:
-    """A frame, its caller, and so on, read in one go.
+    """The Python frames of a thread, the innermost first, read in one go; none if it has ended.
 
     The objects of frames are made when they are asked for. On Python 3.11 a garbage collection at
     that instant may let the thread run on, which then returns from the very frame: the interpreter
     may crash. So the young garbage goes first (``() * n`` is ``()``), and until all is read no
     bytecode runs here that could let another thread go on.
     """
-    if frame is None:
+    if thread is None:
+        return []
+    (tops,) = starmap(current_frames, map(mul, repeat((), 1), map(gc.collect, repeat(0))))
+    top = tops.get(thread.ident or 0)
+    if top is None:
         return []
     found: list[Any] = []
     try:
-        found.extend(
-            chain(map(gc.collect, (0,)), accumulate(repeat("f_back"), getattr, initial=frame))
-        )
+        steps = accumulate(repeat("f_back"), getattr, initial=top)
+        found.extend(chain(map(gc.collect, (0,)), steps))
     except AttributeError:
         pass  # of the None behind the outermost one
     return found[1:-1]
+
+
+def outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame of this thread, or of a body that is suspended; its caller, and so on."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def shown_stack(frames: list[FrameType]) -> list[str]:
@@ -99,10 +102,10 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__") or "")
 
 
-def may_end(frame: FrameType) -> bool:
-    """Whether every frame of otpy from here outwards expects the process to exit."""
+def may_end(frames: Iterable[FrameType]) -> bool:
+    """Whether every frame of otpy among these, a whole stack, expects the process to exit."""
     dispatched = False
-    for outer in outwards(frame):
+    for outer in frames:
         if not outer.f_code.co_filename.startswith(OTPY):
             continue
         module, name = _module(outer), outer.f_code.co_name

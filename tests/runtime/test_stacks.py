@@ -87,7 +87,7 @@ class Asked(Holder, green=True):
     def helper(self) -> Any:
         """Called by a callback."""
         frames = list(outwards(here()))
-        return callback_of(frames, type(self), None), may_end(frames[0])
+        return callback_of(frames, type(self), None), may_end(frames)
 
 
 @pytest.mark.otpy_leaves_processes
@@ -96,8 +96,8 @@ def test_a_callback_may_be_ended_and_is_named_whatever_it_calls(node: Node) -> N
 
 
 def test_outside_a_dispatch_nothing_may_be_ended(node: Node) -> None:
-    assert not may_end(here())
-    assert not may_end(node.run(here))
+    assert not may_end(outwards(here()))
+    assert not may_end(outwards(node.run(here)))
 
 
 def test_a_bare_process_is_named_by_its_function() -> None:
