@@ -28,9 +28,9 @@ from typing import Any, TypedDict, Unpack
 from otpy.behaviours import supervisor as plain
 from otpy.bridges.aio import _task, receive, supervisor
 from otpy.machines.restart import AutoShutdown, Strategy
-from otpy.runtime import _default, process
+from otpy.runtime import process
 from otpy.runtime._current import IN_TASK, acting
-from otpy.runtime._default import check_node, set_default_node
+from otpy.runtime._default import check_node, default_or_none, set_default_node
 from otpy.runtime.arguments import check_function, check_seconds
 from otpy.runtime.node import Node
 from otpy.runtime.reports import shown_reason
@@ -150,7 +150,7 @@ class _Tree:
         near = _node_here() if self.node is None else self.node
         home = Node() if near is None else near
         home.start()
-        outer, default = home.outer_loop, _default_or_none()
+        outer, default = home.outer_loop, default_or_none()
         home.outer_loop = outer or asyncio.get_running_loop()
         set_default_node(home)
         try:
@@ -205,14 +205,9 @@ async def _process_of(node: Node) -> AsyncGenerator[None, None]:
         IN_TASK.reset(token)
 
 
-def _default_or_none() -> Node | None:
-    # ``default_node()`` would start one.
-    return _default._node  # pyright: ignore[reportPrivateUsage]
-
-
 def _restore_default(home: Node, before: Node | None) -> None:
     # Trees may end in another order than they began in: a later one's node stays the default.
-    if _default_or_none() is home:
+    if default_or_none() is home:
         stopped = before is None or before.state != "running"
         set_default_node(None if stopped else before)
 

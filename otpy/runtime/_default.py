@@ -71,6 +71,11 @@ def check_node(what: str, node: object) -> None:
         raise BadArgument(f"{what}: node={node!r}; expected a Node")
 
 
+def default_or_none() -> Node | None:
+    """The default node if there is one; ``default_node`` would start one."""
+    return _node
+
+
 def set_default_node(node: Node | None) -> None:
     """Make another node the default one, or none."""
     global _node

@@ -40,7 +40,7 @@ from otpy import (
     sys,
 )
 from otpy import node as nodes
-from otpy.runtime._default import set_default_node
+from otpy.runtime._default import default_or_none, set_default_node
 from otpy.testing import eventually
 
 SERVER = "witness"
@@ -355,9 +355,8 @@ def test_a_thread_that_works_for_an_async_process_is_told_so(node: Node, witness
 
 def test_the_refusal_is_as_fine_without_any_node() -> None:
     """A coroutine of a program that has no node does not get one by the attempt."""
-    from otpy.runtime import _default
 
     set_default_node(None)
     for what in ("gen_server.call", "process.receive", "node.ping", "supervisor.start_link"):
         in_a_coroutine_of_a_program_without_processes(what)
-    assert _default._node is None  # pyright: ignore[reportPrivateUsage]
+    assert default_or_none() is None
