@@ -62,8 +62,10 @@ def server_of(node: Node) -> Pid:
     return pid
 
 
-class Server(GenServer["State"], kernel=True):
+class Server(GenServer["State"]):
     """The process."""
+
+    kind = "cluster"
 
     def init(self, arg: Service) -> Ok["State"]:
         process.flag(trap_exit=True)
@@ -75,12 +77,12 @@ class Server(GenServer["State"], kernel=True):
     def handle_call(self, request: Any, from_: From, state: "State") -> Any:
         match request:
             case ("register", parts) if (wanted := wanted_of(parts)) is not None:
-                state.do(state.names.register(from_, wanted))
+                state.do(state.names.register(state.asked(from_), wanted))
                 return NoReply()
             case ("register_or_monitor", parts, Ref() as ref) if (
                 wanted := wanted_of(parts)
             ) is not None:
-                state.do(state.names.register(from_, wanted, (wanted.pid, ref)))
+                state.do(state.names.register(state.asked(from_), wanted, (wanted.pid, ref)))
                 return NoReply()
             case ("unregister", name) if is_hashable(name):
                 state.do(state.names.unregister(name))
@@ -149,7 +151,14 @@ class State:
         self.watched: dict[tuple[str, Any], Ref] = {}  # by machine, and pid or node
         self.refs: dict[Ref, tuple[str, Any]] = {}
         self.conflicts: dict[Ref, Conflict] = {}
+        self.requests: dict[int, From] = {}  # by the number that stands for it in messages
         self.heard: dict[str, None] = {}  # which name servers have spoken since they came up
+
+    def asked(self, from_: From) -> int:
+        """A number for a request; no earlier server of this node has given it to another."""
+        number = next(self.node.numbers)
+        self.requests[number] = from_
+        return number
 
     # What the machines want.
 
@@ -162,7 +171,7 @@ class State:
                 case Answer(request, value, others, name):
                     if value:
                         self.registered(name)
-                    gen_server.reply(request, (value, others))
+                    gen_server.reply(self.requests.pop(request), (value, others))
                 case Watch(pid):
                     self.watch("names", pid, pid)
                 case Unwatch(pid):

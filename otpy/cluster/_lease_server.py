@@ -30,8 +30,10 @@ from otpy.terms.values import is_hashable
 LOG = logging.getLogger("otpy.global")
 
 
-class LeaseServer(GenServer["State"], kernel=True):
+class LeaseServer(GenServer["State"]):
     """The process."""
+
+    kind = "cluster"
 
     def init(self, arg: Service) -> Ok["State"]:
         process.flag(trap_exit=True)

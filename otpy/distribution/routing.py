@@ -73,7 +73,20 @@ class Routing:
         elif type(signal) in URGENT and ((sched := HERE.sched) is None or not sched.ready):
             self.wire.send(link)
         else:
+            self._push(link)
+
+    def _push(self, link: Link) -> None:
+        """Let what a link has queued go out, by another thread if this one has more to do.
+
+        Otpy's own servers send it themselves, as they never compute for long: the first signal of
+        a dispatch at once, all others when the dispatch is over.
+        """
+        sched = HERE.sched
+        if sched is None or sched is self.node.user:
             self.wire.push(link)
+        elif link not in sched.late:
+            sched.late[link] = self.wire.send
+            self.wire.send(link)
 
     def stream(self, sender: Pid, dest: Pid | At, cast: bool, body: Any) -> None:
         """As ``route``, for a message or a cast to a process or a local name of another node."""
@@ -111,7 +124,7 @@ class Routing:
         elif full:
             self.wire.send(link)  # on this thread: the I/O thread would fight for the GIL
         else:
-            self.wire.push(link)
+            self._push(link)
 
     def _send_large(
         self, sender: Pid, dest: Pid | At, cast: bool, body: Any, buffers: list[bytes]

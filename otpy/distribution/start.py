@@ -158,4 +158,4 @@ def _sockets(node: Node, secret: str, tick: float) -> Callable[[Handler], Transp
     from otpy.distribution.zeromq import Wire
 
     key = secret_key(secret)
-    return lambda handler: Wire(key, node.clock, handler, tick)
+    return lambda handler: Wire(key, node.cluster, node.clock, handler, tick)

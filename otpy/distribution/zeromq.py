@@ -1,5 +1,9 @@
 """The ZeroMQ wire: one thread that owns every socket. The only file that imports zmq.
 
+That thread is a scheduler's, which waits here while nothing is ready: the cluster's own servers
+run on it, so what they are sent reaches them, and what they send goes out, without a change of
+threads.
+
 A ROUTER is bound for what comes in; each connection attempt is a DEALER of its
 own, with a fresh routing id, that never reconnects by itself (a reconnecting one
 loses messages from the middle of a stream without a word). What queued while the
@@ -14,6 +18,7 @@ the I/O thread waits for its file descriptor, not for the socket.
 
 import heapq
 import logging
+import math
 import os
 import threading
 from collections import deque
@@ -28,6 +33,7 @@ from otpy.distribution.outbox import Outbox
 from otpy.distribution.transport import MAX_FRAME, Handler
 from otpy.machines.discovery import tcp
 from otpy.runtime.ports import Clock
+from otpy.runtime.scheduler import Bell, Scheduler
 from otpy.terms.errors import AddressInUse, NodeError
 
 LOG = logging.getLogger("otpy.mesh")
@@ -35,7 +41,8 @@ RETRY = 0.01  # seconds until a full connection is tried again, should its signa
 FRAMES = 4  # sent on one link before others have their turn
 PIPE = 4  # frames that libzmq holds on a link: what it holds, nothing can overtake
 SOCKET_BUFFER = 256 * 1024  # bytes: what the kernel holds cannot be overtaken either
-READS = 256  # messages read from one socket before the others are looked at
+TURN = 0.005  # seconds for what one socket brings in before the others are looked at
+EVENTS, POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)  # pyzmq's own enums are slow to compute with
 ZAP = "inproc://zeromq.zap.01"
 WATCHED = (
     zmq.EVENT_DISCONNECTED
@@ -128,16 +135,16 @@ class ZeroLink:
 
     def _look(self) -> None:
         """A send may have swallowed the signal that something came in. The lock is held."""
-        if self.socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        if self.socket.getsockopt(EVENTS) & POLLIN:
             self.wire.soon(lambda: self.wire.read_link(self))
 
     def receive(self) -> bytes | None:
         """One frame that came back, if there is one."""
         with self.lock:
-            try:
-                data: bytes = self.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
+            # Asking is cheaper than the exception of an empty socket.
+            if not self.socket.getsockopt(EVENTS) & POLLIN:
                 return None
+            data: bytes = self.socket.recv(zmq.NOBLOCK)
         return data
 
     def close(self) -> None:
@@ -151,7 +158,10 @@ class ZeroLink:
 class Wire:
     """The sockets of one node."""
 
-    def __init__(self, secret: bytes, clock: Clock, handler: Handler, tick: float) -> None:
+    def __init__(
+        self, secret: bytes, sched: Scheduler, clock: Clock, handler: Handler, tick: float
+    ) -> None:
+        self.sched = sched
         self.clock = clock
         self.handler = handler
         self.tick = tick
@@ -166,8 +176,7 @@ class Wire:
         self.alarms: list[tuple[float, int, Callable[[], None]]] = []
         self.sequence = 0
         self.dirty: dict[ZeroLink, None] = {}
-        self._sleeping = False
-        self._stopping = False
+        self._begun = self._over = False
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.zap = self.context.socket(zmq.REP)
         self.zap.bind(ZAP)
@@ -177,7 +186,8 @@ class Wire:
         self.router.zap_domain = b"otpy"
         self.router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self.router.backlog = 1024
-        self.thread: threading.Thread | None = None
+        for socket in (self.router, self.zap, self._bell):
+            self.poller.register(socket, zmq.POLLIN)
 
     def _protected(self, socket: Any) -> Any:
         socket.curve_secretkey = self.secret
@@ -219,44 +229,43 @@ class Wire:
         return port
 
     def start(self, name: str) -> None:
-        """Begin the thread."""
-        self.thread = threading.Thread(target=self._main, name=f"otpy-mesh-{name}", daemon=True)
-        self.thread.start()
+        """Begin to work, on the scheduler's thread."""
+        self._begun = True
+        self.sched.begin()
+        self.sched.post(None, lambda: self.sched.rest_in(self))
 
     # From any thread.
 
     def soon(self, job: Callable[[], None]) -> None:
         """Run a job on the I/O thread."""
         self.jobs.append(job)
-        self.ring()
+        self.sched.ring()
 
     def push(self, link: Any) -> None:
         """Let the I/O thread send what a link has queued."""
         self.dirty[link] = None
-        self.ring()
+        self.sched.ring()
 
     def send(self, link: Any) -> None:
         """Send what a link has queued, on this thread."""
         link.push()
 
-    def ring(self) -> None:
-        """Wake the thread if it may be asleep."""
-        if self._sleeping:
-            self._sleeping = False  # one ring is enough, until it sleeps again
-            try:
-                os.eventfd_write(self._bell, 1)
-            except OSError:
-                pass  # the wire is closed
+    def wake(self) -> None:
+        """Wake the thread, which sleeps."""
+        try:
+            os.eventfd_write(self._bell, 1)
+        except OSError:
+            pass  # the wire is closed
 
     def stop(self, timeout: float = 2.0) -> None:
         """Close everything."""
-        if self.thread is None:
+        if not self._begun:
             self.close_all()
             return
-        self._stopping = True
-        self.soon(lambda: None)
-        if self.thread is not threading.current_thread():
-            self.thread.join(timeout)
+        ended = threading.Event()
+        self.soon(lambda: self._end(ended))
+        if self.sched.thread is not threading.current_thread():
+            ended.wait(timeout)
 
     # On the I/O thread.
 
@@ -292,26 +301,24 @@ class Wire:
         except zmq.Again:
             pass  # it is a courtesy; the peer asks again
 
-    def _main(self) -> None:
-        poller = self.poller
-        poller.register(self.router, zmq.POLLIN)
-        poller.register(self.zap, zmq.POLLIN)
-        poller.register(self._bell, zmq.POLLIN)
-        while not self._stopping:
-            self._guarded(self._work)
-            self._sleeping = True
-            # The flag is up before this look, so whoever queues after it rings.
-            if self.jobs or any(link.ready for link in list(self.dirty)):
-                self._sleeping = False
-                events = poller.poll(0)
-            else:
-                events = poller.poll(self._wait())
-                self._sleeping = False
-            for socket, _ in events:
-                self._guarded(self._serve, socket)
-        while self.jobs:
-            self.jobs.popleft()()
-        self.close_all()
+    def wait(self, seconds: float) -> None:
+        """Serve the sockets: what a scheduler does that has nothing else to do."""
+        # Whoever queues after this look rings.
+        if self.jobs or any(link.ready for link in list(self.dirty)):
+            events = self.poller.poll(0)
+        else:
+            events = self.poller.poll(self._milliseconds(seconds))
+        self.sched.awake()
+        self._serve_all(events)
+
+    def look(self) -> None:
+        """Serve the sockets, and do not wait."""
+        self._serve_all(self.poller.poll(0))
+
+    def _serve_all(self, events: list[tuple[Any, int]]) -> None:
+        for socket, _ in events:
+            self._guarded(self._serve, socket)
+        self._guarded(self._work)
 
     def _guarded(self, work: Callable[..., None], *args: Any) -> None:
         try:
@@ -319,11 +326,11 @@ class Wire:
         except Exception:  # what one job or frame breaks must not cost the node its mesh
             LOG.exception("a job of the I/O thread failed")
 
-    def _wait(self) -> int:
-        wait = 1000.0
+    def _milliseconds(self, seconds: float) -> int:
+        wait = 1.0 if seconds < 0.0 else min(seconds, 1.0)
         if self.alarms:
-            wait = min(wait, (self.alarms[0][0] - self.clock.now()) * 1000)
-        return max(0, int(wait + 0.999))
+            wait = min(wait, self.alarms[0][0] - self.clock.now())
+        return max(0, math.ceil(wait * 1000))
 
     def _work(self) -> None:
         now = self.clock.now()
@@ -338,7 +345,7 @@ class Wire:
 
     def _serve(self, socket: Any) -> None:
         if socket is self.router:
-            self.read_router(READS)
+            self.read_router(TURN)
         elif socket == self._bell:
             try:
                 os.eventfd_read(self._bell)
@@ -351,16 +358,17 @@ class Wire:
         elif socket in self.monitors:
             self._read_monitor(self.monitors[socket])
 
-    def read_router(self, most: int) -> None:
-        """Hand in what has come in."""
-        router, came_in = self.router, self.handler.came_in
-        for _ in range(most):
-            # Asking is cheaper than the exception of an empty socket.
-            if not router.getsockopt(zmq.EVENTS) & zmq.POLLIN:
-                return
+    def read_router(self, seconds: float) -> None:
+        """Hand in what has come in, for so long."""
+        router, came_in, now = self.router, self.handler.came_in, self.clock.now
+        until = now() + seconds
+        # Asking is cheaper than the exception of an empty socket.
+        while router.getsockopt(EVENTS) & POLLIN:
             parts = router.recv_multipart(zmq.NOBLOCK)
             if len(parts) == 2:
                 came_in(parts[0], parts[1])
+            if now() > until:
+                return
 
     def read_link(self, link: ZeroLink) -> None:
         """Hand in what came back on a link."""
@@ -384,7 +392,7 @@ class Wire:
         )
         if link.open:
             # What has arrived from the peer is delivered before its end is told.
-            self.read_router(1 << 20)
+            self.read_router(float("inf"))
             if link.open:
                 self.handler.closed(link, refused)
 
@@ -398,6 +406,15 @@ class Wire:
                 "refused a connection from %s: wrong cookie", parts[3].decode("ascii", "replace")
             )
         self.zap.send_multipart([parts[0], parts[1], code, text, b"", b""])
+
+    def _end(self, ended: threading.Event) -> None:
+        if not self._over:
+            self._over = True
+            while self.jobs:
+                self._guarded(self.jobs.popleft())
+            self.sched.rest_in(Bell())
+            self.close_all()
+        ended.set()
 
     def close_all(self) -> None:
         """Close every socket."""

@@ -318,9 +318,9 @@ class Names:
         if not wanted.force:
             self.pending[wanted.name, wanted.pid] = request
         effects = self._take(wanted)
-        effects.append(Watch(wanted.pid))
         claim = ("claim", request, tuple(wanted))
         effects += [Send(peer, claim) for peer in self.peers]
+        effects.append(Watch(wanted.pid))  # after what others wait for
         return effects + self._answered(request, self.node, True)
 
     def _take(self, wanted: Wanted) -> Effects:

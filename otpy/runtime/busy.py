@@ -31,7 +31,7 @@ def is_busy(node: "Node", me: Process, peer: str) -> bool:
 
 
 def _must_wait(node: "Node", me: Process) -> bool:
-    own = me.sched is node.kernel and node.kernel is not node.user
+    own = me.sched is not None and me.sched is not node.user
     return node.router is not None and not own and HERE.draining is None
 
 

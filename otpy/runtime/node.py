@@ -74,8 +74,7 @@ class Node:
         self.entropy: Entropy = entropy or system_entropy()
         self.orphan_grace = orphan_grace
         bits = self.entropy.getrandbits(32)
-        # Its processes bear the name that it had at first, whatever it is called since: a pid is
-        # a value. The mesh writes the present name in its place, and reads it back.
+        # A pid is a value and bears the first name for good; the mesh writes the present one.
         self.home = self.creation = Creation(int(self.clock.wall() * 1000), name, bits)
         self.numbers = itertools.count(1)
         self.procs: dict[Pid, Process] = {}
@@ -98,6 +97,9 @@ class Node:
         self.simulated = scheduler is not None
         self.kernel = scheduler or Scheduler(f"otpy-kernel-{name}", self.clock)
         self.user = scheduler or Scheduler(f"otpy-user-{name}", self.clock)
+        # The cluster's own servers run on the thread that serves the sockets of the mesh.
+        self.cluster = scheduler or Scheduler(f"otpy-mesh-{name}", self.clock, every=4)
+        self.schedulers = {"green": self.user, "kernel": self.kernel, "cluster": self.cluster}
         self.kernel.sources.append(self.timers)
         self.watchdog: Watchdog | None = None
         if watchdog and not self.simulated:
@@ -119,11 +121,10 @@ class Node:
                 raise NodeStopped(f"{self.name} was stopped; make a new Node")
             if self.state == "new":
                 self.state = "running"
-                if not self.simulated:
-                    self.kernel.begin()
-                    self.user.begin()
-                    if self.watchdog is not None:
-                        self.watchdog.start()
+                self.kernel.begin()
+                self.user.begin()
+                if self.watchdog is not None:
+                    self.watchdog.start()
         return self
 
     def stop(self, timeout: float = 5.0, reason: Any = "normal") -> list[Pid]:
@@ -153,8 +154,8 @@ class Node:
         for pid, proc in list(self.procs.items()):
             proc.submit(ExitSignal(pid, pid, "kill", False))
         if not self.simulated:
-            self.user.stop(timeout)
-            self.kernel.stop(timeout)
+            for sched in self.schedulers.values():
+                sched.stop(timeout)
         if self.watchdog is not None:
             self.watchdog.stop(timeout)
         self.orphans.join(min(timeout, self.orphan_grace))
@@ -254,17 +255,16 @@ class Node:
         args: tuple[Any, ...] = (),
         server: Server | None = None,
     ) -> Process:
-        """A process that is not started yet: kind is thread, green, kernel or async."""
+        """A process that is not started yet: kind is thread, green, kernel, cluster or async."""
         if self.state != "running":
             self.check()
         pid = self.new_pid()
-        proc: Process
+        sched = self.user if self.simulated else self.schedulers.get(kind)
         if kind == "async":
-            proc = TaskProcess(self, pid, fn, args, self.loop)
-        elif kind == "green" or self.simulated:
-            proc = GreenProcess(self, pid, fn, args, self.user)
-        elif kind == "kernel":
-            proc = GreenProcess(self, pid, fn, args, self.kernel)
+            proc: Process = TaskProcess(self, pid, fn, args, self.loop)
+        elif sched is not None:
+            sched.begin()  # that of the cluster's servers begins when there is one
+            proc = GreenProcess(self, pid, fn, args, sched)
         else:
             proc = ThreadProcess(self, pid, fn, args)
         proc.server = server

@@ -8,6 +8,7 @@ switches to a body sets ``HERE.proc`` first.
 """
 
 import heapq
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,9 +25,10 @@ from otpy.terms.signals import Signal
 if TYPE_CHECKING:
     from otpy.runtime.node import Node
 
+LOG = logging.getLogger("otpy.scheduler")
 BUDGET = 100  # messages in one dispatch
 SLICE = 0.001  # seconds in one dispatch
-POLL_EVERY = 64  # dispatches between looks at timers and inbound signals; a power of two
+POLL_EVERY = 64  # dispatches between looks at timers and what comes in; a power of two
 POOL = 64  # greenlets kept for reuse
 FAREWELL = 5.0  # seconds a stopping scheduler waits for bodies to end
 FOREVER = float("inf")
@@ -157,11 +159,45 @@ _START = _Start()
 _SIGNAL_TYPES = frozenset((*get_args(Signal), NodeGone))
 
 
+class Rest(Protocol):
+    """Where a scheduler's thread waits while nothing is ready."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait for ``wake``, or for so long; -1 is without end."""
+
+    def wake(self) -> None:
+        """End the wait, from any thread."""
+
+    def look(self) -> None:
+        """Do what would have ended the wait; called now and then while much is ready."""
+
+
+class Bell:
+    """A rest in which nothing but ``wake`` happens."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=seconds)
+
+    def wake(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # somebody else has rung already
+
+    def look(self) -> None:
+        pass
+
+
 class Scheduler:
     """Runs green processes on one thread, in the order in which they became ready."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, every: int = POLL_EVERY) -> None:
         self.name = name
+        self.every = every
         self.sources: list[Source] = []
         self.ready: deque[GreenProcess] = deque()
         self.inbound: deque[tuple[GreenProcess | None, Any]] = deque()
@@ -171,21 +207,29 @@ class Scheduler:
         self.running: GreenProcess | None = None
         self.turn = 0  # changes with every dispatch: how the watchdog sees a held scheduler
         self.on_wake: Callable[[], None] | None = None  # told when the thread has slept
+        self.late: dict[Any, Callable[[Any], None]] = {}  # to do when the dispatch is over
         self.stopping = False
         self.now = clock.now
-        self._bell = threading.Lock()
-        self._bell.acquire()
+        self.rest: Rest = Bell()
         self._sleeping = False
         self._root: greenlet | None = None
         self.over = False
         self.thread: threading.Thread | None = None
+        self._begun = threading.Lock()
 
     # From any thread.
 
     def begin(self) -> None:
-        """Start the thread."""
-        self.thread = threading.Thread(target=self._main, name=self.name, daemon=True)
-        self.thread.start()
+        """Start the thread. A second call does nothing."""
+        if self.thread is None:
+            with self._begun:
+                if self.thread is None:
+                    self.thread = self._started()
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._main, name=self.name, daemon=True)
+        thread.start()
+        return thread
 
     def post(self, proc: GreenProcess | None, what: Any) -> None:
         """Hand a signal, an item or a function to this thread."""
@@ -196,10 +240,7 @@ class Scheduler:
         """Wake the thread if it sleeps."""
         if self._sleeping:
             self._sleeping = False  # one ring is enough, until it sleeps again
-            try:
-                self._bell.release()
-            except RuntimeError:
-                pass  # somebody else has rung already
+            self.rest.wake()
 
     @property
     def sleeping(self) -> bool:
@@ -217,6 +258,14 @@ class Scheduler:
         return not thread.is_alive()
 
     # On this thread only.
+
+    def rest_in(self, rest: Rest) -> None:
+        """Wait there from now on, while nothing is ready."""
+        self.rest = rest
+
+    def awake(self) -> None:
+        """Nobody need ring: this thread sees by itself what is posted."""
+        self._sleeping = False
 
     def _main(self) -> None:
         HERE.sched = self
@@ -248,13 +297,16 @@ class Scheduler:
     def _loop(self) -> None:
         ready, free, here = self.ready, self.free, HERE
         me: Any = getcurrent()
-        mask = POLL_EVERY - 1
+        mask = self.every - 1
         while True:
             self.turn = turn = self.turn + 1
+            if self.late:
+                self.do_late()
             if not turn & mask:
                 self.poll()
+                self.rest.look()
             if not ready:
-                self.turn = (turn | mask) + 1  # idle polls: the next one is POLL_EVERY away
+                self.turn = (turn | mask) + 1  # idle polls: the next one is so many away
                 if not self.idle():
                     break
                 continue
@@ -358,6 +410,17 @@ class Scheduler:
             for timers in self.sources:
                 if timers.heap and timers.heap[0][0] <= now:
                     timers.fire(now)
+        if self.late:
+            self.do_late()
+
+    def do_late(self) -> None:
+        """Do what was put off until the dispatch is over."""
+        late, self.late = self.late, {}
+        for what, do in late.items():
+            try:
+                do(what)
+            except Exception:  # what one link breaks must not cost the node its scheduler
+                LOG.exception("%s: what was put off failed: %r", self.name, what)
 
     def _expire(self, now: float) -> None:
         heap = self.heap
@@ -404,7 +467,7 @@ class Scheduler:
         self._sleeping = True
         # The flag is up before this look, so whoever appends after it rings.
         if not self.inbound:
-            self._bell.acquire(timeout=min(timeout, 3600.0))
+            self.rest.wait(min(timeout, 3600.0))
         self._sleeping = False
         if self.on_wake is not None:
             self.on_wake()

@@ -6,10 +6,19 @@ from typing import Any
 
 from otpy.runtime.node_monitors import NodeMonitors
 from otpy.runtime.ports import SystemClock
+from otpy.runtime.scheduler import Bell, Rest, Scheduler
 from otpy.runtime.telemetry import Events
 from otpy.terms.names import At
 from otpy.terms.pid import Creation, Pid
 from otpy.terms.signals import Message, Signal
+
+
+class FakeScheduler(Scheduler):
+    """One that ends when the mesh does: a fake node is not stopped."""
+
+    def rest_in(self, rest: Rest) -> None:
+        super().rest_in(rest)
+        self.stopping = isinstance(rest, Bell)
 
 
 class FakeNode:
@@ -19,6 +28,8 @@ class FakeNode:
         self.name = name
         self.home = self.creation = Creation(1000, name, bits)
         self.clock = SystemClock()
+        self.cluster = FakeScheduler(f"otpy-mesh-{name}", self.clock)
+        self.user: Scheduler | None = None
         self.entropy = random.Random(1)
         self.router: Any = None
         self.busy: dict[Any, None] = {}

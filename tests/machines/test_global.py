@@ -212,6 +212,16 @@ def test_a_name_is_everywhere_when_its_registration_is_answered() -> None:
         assert all("x" in machine.table for machine in network.machines.values())
 
 
+def test_the_claims_go_out_before_anything_else_is_done_about_a_registration() -> None:
+    """Whoever asks waits for them."""
+    names = g.Names("a")
+    names.node_up("b")
+    names.node_up("c")
+    pid = Pid(1, "a", 2, 3)
+    effects = names.register(7, Wanted("x", pid, g.DEFAULT))
+    assert [type(effect) for effect in effects] == [g.Send, g.Send, g.Watch]
+
+
 def test_two_registrations_at_once_have_one_winner() -> None:
     for seed in range(300):
         network = Network(seed)

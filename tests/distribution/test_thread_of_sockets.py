@@ -1,0 +1,176 @@
+"""The cluster's servers run on the thread that serves the sockets, and send by themselves."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otpy import At, GenServer, Node, Ok, Pid, gen_server, global_, process, self_pid, start_node
+from otpy.distribution.frames import unframe
+from otpy.distribution.outbox import Outbox
+from otpy.distribution.routing import Routing
+from otpy.terms.signals import Message
+from otpy.testing import eventually
+
+A, B = "a@127.0.0.1", "b@127.0.0.1"
+COOKIE = "cookie of the tests"
+
+
+class Holder(GenServer[None], kernel=True):
+    """Holds the kernel scheduler while it starts: what nobody should write."""
+
+    def init(self, arg: tuple[threading.Event, threading.Event]) -> Ok[None]:
+        begun, over = arg
+        begun.set()
+        over.wait(10)
+        return Ok(None)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
+    """Two nodes that know each other."""
+    with (
+        start_node(A, cookie=COOKIE, directory=tmp_path) as a,
+        start_node(B, cookie=COOKIE, directory=tmp_path) as b,
+    ):
+        eventually(lambda: A in b.peers and B in a.peers)
+        yield a, b
+
+
+def test_a_name_is_registered_while_every_scheduler_is_held(pair: tuple[Node, Node]) -> None:
+    a, b = pair
+    over = threading.Event()
+    for node in pair:
+        begun = threading.Event(), threading.Event()
+        with node.attached():
+            process.spawn(lambda told=begun[1]: (told.set(), over.wait(10)), green=True)
+            process.spawn(lambda told=begun[0]: gen_server.start(Holder, (told, over)))
+        assert begun[0].wait(5)
+        assert begun[1].wait(5)
+    with a.attached():
+        assert global_.register_name("n", self_pid())
+        assert global_.whereis_name("n") == self_pid()
+        with b.attached():
+            assert global_.whereis_name("n") is not None
+    over.set()
+
+
+def test_the_servers_outlive_the_mesh(pair: tuple[Node, Node]) -> None:
+    a, b = pair
+    assert b.router is not None
+    b.router.stop()
+    eventually(lambda: B not in a.peers)
+    with b.attached():
+        assert global_.register_name("n", self_pid())  # alone, and by the same thread
+        assert global_.whereis_name("n") == self_pid()
+
+
+# Who sends.
+
+
+class Link:
+    """A link that takes everything, frame by frame."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.outbox = Outbox(lock)
+        self.frames: list[list[Any]] = []
+        self.sent_by: list[str] = []
+
+    def release(self) -> None:
+        """It is up from the beginning."""
+
+
+class Sent:
+    """A transport that notes which thread sent what."""
+
+    def __init__(self) -> None:
+        self.pushed: list[Link] = []
+
+    def send(self, link: Link) -> None:
+        data = link.outbox.frame()
+        if data is not None:
+            link.frames.append([signal.body for signal in unframe(data[1:])])  # type: ignore[union-attr]
+            link.sent_by.append(threading.current_thread().name)
+
+    def push(self, link: Link) -> None:
+        self.pushed.append(link)
+
+
+class Broken(Sent):
+    """One that cannot send."""
+
+    def send(self, link: Link) -> None:
+        raise RuntimeError("it cannot")
+
+
+def run(node: Node, kind: str, work: Callable[[], None]) -> None:
+    """Run it in a process of that kind, and wait for what it leaves to be done afterwards."""
+    done = threading.Event()
+
+    def body() -> None:
+        work()
+        node.schedulers[kind].post(None, done.set)  # looked at after the dispatch
+
+    node.make(kind, body).start()
+    assert done.wait(5)
+
+
+def routed(node: Node, wire: Sent) -> tuple[Link, Callable[[Any], None]]:
+    """A link to B, and what sends a message over it."""
+    routing = Routing(node, wire, lambda *_: None, lambda _: None)  # type: ignore[arg-type]  # parts
+    link = Link(routing.lock)
+    routing.began(B, link, [])  # type: ignore[arg-type]  # likewise
+    nobody = Pid(1, A, 2, 3)
+
+    def send(body: Any) -> None:
+        routing.route(B, Message(nobody, At("there", B), body))
+
+    return link, send
+
+
+@pytest.mark.parametrize("kind", ["kernel", "cluster"])
+def test_the_first_signal_goes_at_once_and_the_others_after_the_dispatch(kind: str) -> None:
+    with Node(A) as node:
+        wire = Sent()
+        link, send = routed(node, wire)
+        seen: list[int] = []
+
+        def work() -> None:
+            for number in range(4):
+                send(number)
+                seen.append(len(link.frames))
+
+        run(node, kind, work)
+        assert seen == [1, 1, 1, 1]
+        assert link.frames == [[0], [1, 2, 3]]
+        assert set(link.sent_by) == {node.schedulers[kind].name}
+        assert wire.pushed == []
+
+
+def test_a_users_process_leaves_it_to_the_thread_of_the_sockets() -> None:
+    with Node(A) as node:
+        wire = Sent()
+        link, send = routed(node, wire)
+        run(node, "green", lambda: send(1))
+        assert link.frames == []
+        assert wire.pushed == [link]
+
+
+def test_a_link_that_breaks_does_not_end_the_scheduler(caplog: pytest.LogCaptureFixture) -> None:
+    with Node(A) as node:
+        link, send = routed(node, Broken())
+
+        def work() -> None:
+            with pytest.raises(RuntimeError):
+                send(1)
+            send(2)
+
+        run(node, "kernel", work)
+        run(node, "kernel", lambda: None)
+        (record,) = [one for one in caplog.records if one.name == "otpy.scheduler"]
+        assert record.levelno == logging.ERROR
+        assert "what was put off failed" in record.getMessage()
+        assert link.outbox.items
