@@ -40,16 +40,22 @@ def pair(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
         yield a, b
 
 
+def hold(begun: threading.Event, over: threading.Event) -> None:
+    """Hold the scheduler of this process."""
+    begun.set()
+    over.wait(10)
+
+
 def test_a_name_is_registered_while_every_scheduler_is_held(pair: tuple[Node, Node]) -> None:
     a, b = pair
     over = threading.Event()
     for node in pair:
-        begun = threading.Event(), threading.Event()
+        user, kernel = threading.Event(), threading.Event()
         with node.attached():
-            process.spawn(lambda told=begun[1]: (told.set(), over.wait(10)), green=True)
-            process.spawn(lambda told=begun[0]: gen_server.start(Holder, (told, over)))
-        assert begun[0].wait(5)
-        assert begun[1].wait(5)
+            process.spawn(hold, user, over, green=True)
+            process.spawn(gen_server.start, Holder, (kernel, over))
+        assert user.wait(5)
+        assert kernel.wait(5)
     with a.attached():
         assert global_.register_name("n", self_pid())
         assert global_.whereis_name("n") == self_pid()
