@@ -261,11 +261,11 @@ class Wire:
         """Close everything."""
         if not self._begun:
             self.close_all()
-            return
-        ended = threading.Event()
-        self.soon(lambda: self._end(ended))
-        if self.sched.thread is not threading.current_thread():
-            ended.wait(timeout)
+        elif not self._over:
+            ended = threading.Event()
+            self.soon(lambda: self._end(ended))
+            if self.sched.thread is not threading.current_thread():
+                ended.wait(timeout)
 
     # On the I/O thread.
 

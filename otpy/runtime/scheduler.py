@@ -461,7 +461,8 @@ class Scheduler:
         if self.ready:
             return True
         if self.stopping and not self.inbound:
-            return False
+            self.rest.look()  # what was left to do there is done
+            return bool(self.ready or self.inbound)
         due = self.next_due()
         timeout = -1.0 if due is None else max(0.0, due - self.now())
         self._sleeping = True

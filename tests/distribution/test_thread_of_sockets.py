@@ -10,6 +10,7 @@ import pytest
 
 from otpy import At, GenServer, Node, Ok, Pid, gen_server, global_, process, self_pid, start_node
 from otpy.distribution.frames import unframe
+from otpy.distribution.mesh import Mesh
 from otpy.distribution.outbox import Outbox
 from otpy.distribution.routing import Routing
 from otpy.terms.signals import Message
@@ -72,6 +73,23 @@ def test_the_servers_outlive_the_mesh(pair: tuple[Node, Node]) -> None:
     with b.attached():
         assert global_.register_name("n", self_pid())  # alone, and by the same thread
         assert global_.whereis_name("n") == self_pid()
+
+
+def test_sockets_that_were_not_closed_in_time_are_closed_in_the_end(
+    pair: tuple[Node, Node],
+) -> None:
+    a, _ = pair
+    begun, over = threading.Event(), threading.Event()
+    a.cluster.post(None, lambda: hold(begun, over))
+    assert begun.wait(5)
+    assert isinstance(a.router, Mesh)
+    wire: Any = a.router.wire
+    wire.stop(timeout=0.0)
+    assert not wire.context.closed
+    a.cluster.stopping = True  # before it looks at anything else
+    over.set()
+    assert a.cluster.stop(5)
+    assert wire.context.closed
 
 
 # Who sends.
