@@ -1,0 +1,1 @@
+"""A migration that one node makes while the others wait: a lock, and steps made once."""
