@@ -23,8 +23,7 @@ LEADER = Global(LeaderWorker).name
 @pytest.fixture
 def three(cluster: Callable[..., Cluster]) -> Cluster:
     c = cluster(3)
-    for name in c.nodes:
-        c.start(name, [(Health, None), (LeaderWorker, {})])
+    c.start_all([(Health, None), (LeaderWorker, {})])
     return c
 
 

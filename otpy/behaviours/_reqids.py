@@ -15,7 +15,10 @@ R = TypeVar("R")
 
 
 class Request(Generic[R]):
-    """Base of typed requests: ``class Get(Request[int])`` makes ``call(pid, Get())`` an int."""
+    """Base of typed requests: ``class Get(Request[int])`` makes ``call(pid, Get())`` an int.
+
+    One that has parts is a dataclass, or a msgspec ``Struct``, if it is to reach other nodes.
+    """
 
     __slots__ = ()
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from otpy.behaviours._reqids import Request
 from otpy.runtime.mail import From
 from otpy.terms.errors import NotSendable, OtpyError
 from otpy.terms.pid import Pid, Ref
@@ -172,6 +173,11 @@ def _pack_other(value: Any, kind: type[Any], path: str, depth: int) -> list[Any]
             f"a {kind.__module__}.{kind.__qualname__} cannot be sent to another node; send plain "
             "values, dataclasses, msgspec Structs, enums or NamedTuples",
         )
+    if kind in _undeclared:
+        for name in getattr(value, "__dict__", ()):
+            if name not in names:
+                told = f"no field of {kind.__module__}.{kind.__qualname__}; make that a dataclass"
+                raise NotSendable(f"{path}.{name}", told)
     packed = [DATA, _named(kind, path)]
     for name in names:
         try:
@@ -183,6 +189,7 @@ def _pack_other(value: Any, kind: type[Any], path: str, depth: int) -> list[Any]
 
 
 _known_fields: dict[type, tuple[str, ...] | None] = {}
+_undeclared: dict[type, None] = {}  # whose own attributes would be no fields, if it had any
 
 
 def _fields(kind: type) -> tuple[str, ...] | None:
@@ -195,10 +202,15 @@ def _fields(kind: type) -> tuple[str, ...] | None:
         # One that is an exception or a list as well holds more than its fields.
         if kind.__new__ is object.__new__:
             names = tuple(field.name for field in dataclasses.fields(kind))
+            if "__dataclass_fields__" not in kind.__dict__:
+                _undeclared[kind] = None
     elif issubclass(kind, msgspec.Struct):
         names = kind.__struct_fields__
     elif issubclass(kind, tuple) and named is not None:
         names = tuple(named)
+    elif issubclass(kind, Request) and kind.__new__ is object.__new__:
+        names = ()  # a question without parts
+        _undeclared[kind] = None
     _known_fields[kind] = names
     return names
 

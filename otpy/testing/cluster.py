@@ -248,9 +248,25 @@ class Cluster:
         It lives as long as the node, and when the node stops it stops its children in order.
         The strategy is "one_for_one" unless given. Raises ``RemoteError`` if it does not start.
         """
+        (pid,) = self.start_all(children, [node], **options)
+        return pid
+
+    def start_all(
+        self,
+        children: Any,
+        nodes: Iterable[str] | None = None,
+        timeout: float | None = WAIT,
+        **options: Any,
+    ) -> list[Pid]:
+        """``start`` on all nodes, or on these, at once: for trees that wait for each other.
+
+        Their pids in the order of the nodes. ``timeout``: seconds. Raises as ``start``.
+        """
         if isinstance(children, (list, tuple)):
             options.setdefault("strategy", "one_for_one")
-        return self.call(node, there.start_tree, children, options)
+        chosen = self.nodes if nodes is None else nodes
+        started = self.multicall(chosen, there.start_tree, children, options, timeout=timeout)
+        return [value_of(outcome) for outcome in started]
 
     def wait_for(self, condition: Callable[[], T], timeout: float = WAIT) -> T:
         """The first true result of ``condition``, as ``eventually``. Raises ``AssertionError``.

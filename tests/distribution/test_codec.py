@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otpy import global_
+from otpy import Request, global_
 from otpy.distribution.codec import DecodeError, decode, encode, function_of
 from otpy.distribution.frames import encode_signal, frame, unframe
 from otpy.terms.errors import NotSendable
@@ -310,3 +310,34 @@ def test_a_frame_keeps_its_signals_in_order() -> None:
         ExitSignal(PID, PID, ("shutdown", 1), True),
     ]
     assert unframe(frame([encode_signal(signal) for signal in signals])) == signals
+
+
+class Ask(Request[int]):
+    """A question without parts."""
+
+
+class AskOf(Request[int]):
+    """One with a part that no other node would see."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+
+class UrgentOrder(Order):
+    """Its urgency is no field."""
+
+    def __init__(self, number: int, urgency: int) -> None:
+        super().__init__(number, [])
+        object.__setattr__(self, "urgency", urgency)
+
+
+def test_a_request_without_parts_needs_no_decoration() -> None:
+    assert type(decode(encode(Ask()))) is Ask
+
+
+@pytest.mark.parametrize(
+    ("value", "where"), [(AskOf("it"), "message.what"), (UrgentOrder(1, 2), "message.urgency")]
+)
+def test_an_attribute_that_is_no_field_is_not_lost_without_a_word(value: Any, where: str) -> None:
+    with pytest.raises(NotSendable, match=f"{where}.*make that a dataclass"):
+        encode(value)

@@ -26,6 +26,7 @@ from otpy import (
     Reply,
     Supervisor,
     gen_server,
+    global_,
     node,
     process,
     supervisor,
@@ -68,6 +69,15 @@ class Leader(Keeper):
     @classmethod
     def start_link(cls, arg: Any = None, /) -> Any:
         return gen_server.start_link(cls, arg, name=Global(cls))
+
+
+class Meeting(Keeper):
+    """Starts when it has started on the other node, too."""
+
+    def init(self, arg: Any, /) -> Ok[list[Any]]:
+        global_.register_name(process.self_pid().node, process.self_pid())
+        eventually(lambda: len(global_.registered_names()) == arg, timeout=5.0)
+        return super().init(None)
 
 
 class Pair(Supervisor):
@@ -245,6 +255,15 @@ def test_a_supervisor_lives_as_long_as_its_node_and_stops_in_order(
 def test_a_supervisor_that_does_not_start_says_why(cluster: Make) -> None:
     with pytest.raises(RemoteError, match="two children have the id"):
         cluster(1).start("a", [(Keeper, 1), (Keeper, 2)])
+
+
+def test_trees_that_wait_for_each_other_are_started_at_once(cluster: Make) -> None:
+    c = cluster(3)
+    assert [pid.node for pid in c.start_all([(Meeting, 3)])] == [A, B, C]
+    assert [pid.node for pid in c.start_all([(Keeper, None)], ["c", "b"])] == [C, B]
+    c.kill("a")
+    with pytest.raises(RemoteError, match="noconnection"):
+        c.start_all([(Keeper, None)])
 
 
 def test_a_leader_moves_when_its_node_is_killed(cluster: Make) -> None:
