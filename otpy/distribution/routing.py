@@ -78,15 +78,18 @@ class Routing:
     def _push(self, link: Link) -> None:
         """Let what a link has queued go out, by another thread if this one has more to do.
 
-        Otpy's own servers send it themselves, as they never compute for long: the first signal of
-        a dispatch at once, all others when the dispatch is over.
+        Otpy's own servers send the first signal of a dispatch themselves, at once. All others go
+        when the dispatch is over; from the kernel scheduler, on which a supervisor's ``init`` is a
+        user's code, by the other thread.
         """
-        sched = HERE.sched
-        if sched is None or sched is self.node.user:
+        sched, node = HERE.sched, self.node
+        if sched is None or sched is node.user:
             self.wire.push(link)
         elif link not in sched.late:
             sched.late[link] = self.wire.send
             self.wire.send(link)
+        elif sched is not node.cluster:
+            self.wire.push(link)
 
     def stream(self, sender: Pid, dest: Pid | At, cast: bool, body: Any) -> None:
         """As ``route``, for a message or a cast to a process or a local name of another node."""

@@ -41,6 +41,7 @@ RETRY = 0.01  # seconds until a full connection is tried again, should its signa
 FRAMES = 4  # sent on one link before others have their turn
 PIPE = 4  # frames that libzmq holds on a link: what it holds, nothing can overtake
 SOCKET_BUFFER = 256 * 1024  # bytes: what the kernel holds cannot be overtaken either
+LAST = 0.1  # seconds for what a peer has sent before its end, while others send without a pause
 TURN = 0.005  # seconds for what one socket brings in before the others are looked at
 EVENTS, POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)  # pyzmq's own enums are slow to compute with
 ZAP = "inproc://zeromq.zap.01"
@@ -345,7 +346,7 @@ class Wire:
 
     def _serve(self, socket: Any) -> None:
         if socket is self.router:
-            self.read_router(TURN)
+            self.read_router()
         elif socket == self._bell:
             try:
                 os.eventfd_read(self._bell)
@@ -358,17 +359,18 @@ class Wire:
         elif socket in self.monitors:
             self._read_monitor(self.monitors[socket])
 
-    def read_router(self, seconds: float) -> None:
-        """Hand in what has come in, for so long."""
+    def read_router(self) -> bool:
+        """Hand in what has come in, for ``TURN`` seconds; whether that was all."""
         router, came_in, now = self.router, self.handler.came_in, self.clock.now
-        until = now() + seconds
+        until = now() + TURN
         # Asking is cheaper than the exception of an empty socket.
         while router.getsockopt(EVENTS) & POLLIN:
+            if now() > until:
+                return False
             parts = router.recv_multipart(zmq.NOBLOCK)
             if len(parts) == 2:
                 came_in(parts[0], parts[1])
-            if now() > until:
-                return
+        return True
 
     def read_link(self, link: ZeroLink) -> None:
         """Hand in what came back on a link."""
@@ -390,11 +392,22 @@ class Wire:
             zmq.EVENT_CLOSED,
             zmq.EVENT_CONNECT_RETRIED,
         )
-        if link.open:
-            # What has arrived from the peer is delivered before its end is told.
-            self.read_router(float("inf"))
-            if link.open:
-                self.handler.closed(link, refused)
+        self._lost(link, refused, self.clock.now() + LAST)
+
+    def _lost(self, link: ZeroLink, refused: bool, until: float) -> None:
+        """What has arrived from the peer is delivered before its end is told.
+
+        While others send without a pause that has no end; and ticks and links must have theirs.
+        """
+        if not link.open:
+            return
+        whole = self.read_router() or self.clock.now() > until
+        if not link.open:
+            return
+        if whole:
+            self.handler.closed(link, refused)
+        else:
+            self.later(0.0, lambda: self._lost(link, refused, until))
 
     def _authenticate(self) -> None:
         parts = self.zap.recv_multipart()

@@ -103,7 +103,7 @@ class Node:
         self.kernel.sources.append(self.timers)
         self.watchdog: Watchdog | None = None
         if watchdog and not self.simulated:
-            self.watchdog = Watchdog(self, [self.kernel, self.user], green_limit)
+            self.watchdog = Watchdog(self, [self.kernel, self.user], green_limit, self.cluster)
         self._loop: LoopThread | None = None
         self.outer_loop: asyncio.AbstractEventLoop | None = None
         self.lock = threading.Lock()

@@ -244,8 +244,8 @@ class Scheduler:
 
     @property
     def sleeping(self) -> bool:
-        """Whether the thread waits for something to do."""
-        return self._sleeping
+        """Whether the thread waits for something to do, or was never begun."""
+        return self._sleeping or self.thread is None
 
     def stop(self, timeout: float) -> bool:
         """End the thread after every parked body was woken to end; whether it did in time."""
@@ -392,7 +392,9 @@ class Scheduler:
 
     def poll(self) -> None:
         """Take in what other threads posted, and the deadlines that have passed."""
-        self.running = None
+        # What is done here, and where the thread rests, is nobody's: a body that has just parked
+        # would else be taken for who runs.
+        self.running = HERE.proc = None
         inbound = self.inbound
         while inbound:
             proc, what = inbound.popleft()

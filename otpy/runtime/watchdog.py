@@ -41,10 +41,14 @@ REST = 1.0  # seconds between looks while every scheduler sleeps, in case a ring
 class _Watch:
     """What is known of one scheduler: the dispatch seen at the last look, and its reports."""
 
-    __slots__ = ("again", "ended_by", "held", "named", "proc", "sched", "since", "struck", "turn")
+    __slots__ = (
+        *("again", "ended_by", "held", "limit", "named", "proc", "sched", "since", "struck"),
+        "turn",
+    )
 
-    def __init__(self, sched: "Scheduler") -> None:
+    def __init__(self, sched: "Scheduler", limit: float) -> None:
         self.sched = sched
+        self.limit = limit
         self.ended_by = interrupter(sched)
         self.begin(0, 0.0)
 
@@ -62,10 +66,21 @@ class _Watch:
 class Watchdog:
     """Watches the schedulers of one node from a daemon thread of its own."""
 
-    def __init__(self, node: "Node", schedulers: list["Scheduler"], green_limit: float) -> None:
+    def __init__(
+        self,
+        node: "Node",
+        schedulers: list["Scheduler"],
+        green_limit: float,
+        servers: "Scheduler | None" = None,
+    ) -> None:
         self.node = node
         self.green_limit = green_limit
-        self._watches = [_Watch(sched) for sched in schedulers]
+        self._ringing = schedulers
+        self._watches = [_Watch(sched, green_limit) for sched in schedulers]
+        if servers is not None:
+            # Otpy's own servers are named, if a user's handler keeps them, and never ended. Their
+            # scheduler does not ring: each frame that comes in would.
+            self._watches.append(_Watch(servers, float("inf")))
         self._bell = threading.Lock()
         self._bell.acquire()
         self._stopping = False
@@ -93,8 +108,8 @@ class Watchdog:
             self._thread.join(timeout)
 
     def _ring(self) -> None:
-        for watch in self._watches:
-            watch.sched.on_wake = None
+        for sched in self._ringing:
+            sched.on_wake = None
         try:
             self._bell.release()
         except RuntimeError:
@@ -118,10 +133,10 @@ class Watchdog:
         pauses = [self._look(watch, now, passed) for watch in self._watches]
         if any(pauses):
             return min(pause for pause in pauses if pause)
-        for watch in self._watches:
-            watch.sched.on_wake = self._ring
+        for sched in self._ringing:
+            sched.on_wake = self._ring
         # The bell is wired before this look, so whoever wakes up after it rings.
-        if all(watch.sched.sleeping for watch in self._watches):
+        if all(sched.sleeping for sched in self._ringing):
             return min(REST, max(LOOK, orphaned))
         return LOOK
 
@@ -136,7 +151,7 @@ class Watchdog:
         watch.held += min(passed, 2 * LOOK)
         if watch.held > HELD and watch.named is None:
             self._name(watch, proc, now)
-        if watch.held <= self.green_limit or watch.named is None:
+        if watch.held <= watch.limit or watch.named is None:
             return LOOK
         return self._end(watch, proc, now)
 

@@ -1,5 +1,6 @@
 """A node warns when it registers cluster-wide names as if ``global_`` were a registry."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,21 @@ def test_by_default_it_is_told_above_six_hundred(tmp_path: Path) -> None:
 def test_what_is_no_number_of_names_is_said_so(wrong: Any) -> None:
     with pytest.raises(BadArgument, match=r"names_per_minute=.*; expected an int"):
         start_node("a@127.0.0.1", cookie=COOKIE, names_per_minute=wrong)
+
+
+def test_a_handler_that_holds_the_name_server_is_named(tmp_path: Path) -> None:
+    """The server's thread serves the sockets as well."""
+    named, reports = threading.Event(), list[dict[str, Any]]()
+
+    def told(_: str, report: dict[str, Any]) -> None:
+        reports.append(report)
+        named.set()
+
+    options: dict[str, Any] = {"cookie": COOKIE, "directory": tmp_path}
+    with start_node("a@127.0.0.1", names_per_minute=0, **options) as node:
+        node.events.attach("watchdog", "scheduler_held", told)
+        node.events.attach("slow", EVENT, lambda *_: named.wait(10))
+        register(node, range(1))
+        assert named.is_set()
+        assert reports[0]["pid"] == node.names.whereis("global_name_server")
+        register(node, range(1, 2))

@@ -13,6 +13,9 @@ from otpy.distribution.frames import unframe
 from otpy.distribution.mesh import Mesh
 from otpy.distribution.outbox import Outbox
 from otpy.distribution.routing import Routing
+from otpy.distribution.zeromq import POLLIN, Wire
+from otpy.runtime._current import current
+from otpy.runtime.scheduler import Scheduler
 from otpy.terms.signals import Message
 from otpy.testing import eventually
 
@@ -92,6 +95,96 @@ def test_sockets_that_were_not_closed_in_time_are_closed_in_the_end(
     assert wire.context.closed
 
 
+def test_sockets_are_served_though_a_server_has_always_more_to_do(pair: tuple[Node, Node]) -> None:
+    a, b = pair
+    arrived = threading.Event()
+
+    def busy() -> None:
+        while not arrived.is_set():
+            current().give_way()  # type: ignore[attr-defined]  # a green process
+
+    def listen() -> None:
+        process.register(self_pid(), "listener")
+        listening.set()
+        process.receive(str)
+        arrived.set()
+
+    listening = threading.Event()
+    with b.attached():
+        process.spawn(listen)
+    assert listening.wait(5)
+    b.make("cluster", busy).start()
+    with a.attached():
+        process.send(At("listener", B), "hello")
+    assert arrived.wait(5)
+
+
+# What comes in without a pause.
+
+
+class Steps:
+    """A clock that goes on by a millisecond whenever it is read."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        self.time += 0.001
+        return self.time
+
+    wall = boottime = now
+
+
+class Heard:
+    """A mesh that counts."""
+
+    def __init__(self) -> None:
+        self.frames = self.ended = 0
+
+    def came_in(self, rid: bytes, data: bytes) -> None:
+        self.frames += 1
+
+    def came_back(self, link: Any, data: bytes) -> None: ...
+
+    def closed(self, link: Any, refused: bool) -> None:
+        self.ended += 1
+
+
+class Endless:
+    """A ROUTER whose peers never pause."""
+
+    def getsockopt(self, option: int) -> int:
+        return POLLIN
+
+    def recv_multipart(self, flags: int) -> list[bytes]:
+        return [b"who", b"what"]
+
+
+class Open:
+    """A connection that nobody has closed."""
+
+    open = True
+
+
+def test_who_sends_without_a_pause_keeps_nobody_else_from_being_heard() -> None:
+    clock, heard = Steps(), Heard()
+    wire = Wire(bytes(range(32)), Scheduler("of a test", clock), clock, heard, 10.0)
+    wire.router, router = Endless(), wire.router
+    try:
+        assert not wire.read_router()
+        assert 1 < heard.frames < 10
+        wire._lost(Open(), False, clock.now() + 0.05)  # type: ignore[arg-type]  # a part of one
+        rounds = 0
+        while not heard.ended:
+            wire._work()  # in which alarms, ticks and other connections have their turn
+            rounds += 1
+        assert 2 < rounds < 20
+        assert heard.ended == 1
+    finally:
+        wire.router = router
+        wire.close_all()
+
+
 # Who sends.
 
 
@@ -155,23 +248,44 @@ def routed(node: Node, wire: Sent) -> tuple[Link, Callable[[Any], None]]:
     return link, send
 
 
-@pytest.mark.parametrize("kind", ["kernel", "cluster"])
-def test_the_first_signal_goes_at_once_and_the_others_after_the_dispatch(kind: str) -> None:
+def sent_by(node: Node, wire: Sent, kind: str) -> Link:
+    """Send four messages within one dispatch; nothing but the first goes out before its end."""
+    link, send = routed(node, wire)
+    seen: list[int] = []
+
+    def work() -> None:
+        for number in range(4):
+            send(number)
+            seen.append(len(link.frames))
+
+    run(node, kind, work)
+    assert seen == [1, 1, 1, 1]
+    assert link.frames == [[0], [1, 2, 3]]
+    assert set(link.sent_by) == {node.schedulers[kind].name}
+    return link
+
+
+def test_the_first_signal_of_a_dispatch_goes_at_once_and_the_others_after_it() -> None:
+    with Node(A) as node:
+        wire = Sent()
+        sent_by(node, wire, "cluster")
+        assert wire.pushed == []
+
+
+def test_a_supervisor_may_run_a_users_init_so_another_thread_sends_what_follows() -> None:
+    with Node(A) as node:
+        wire = Sent()
+        link = sent_by(node, wire, "kernel")
+        assert wire.pushed == [link, link, link]
+
+
+def test_what_is_sent_between_dispatches_does_not_wait_for_one() -> None:
     with Node(A) as node:
         wire = Sent()
         link, send = routed(node, wire)
-        seen: list[int] = []
-
-        def work() -> None:
-            for number in range(4):
-                send(number)
-                seen.append(len(link.frames))
-
-        run(node, kind, work)
-        assert seen == [1, 1, 1, 1]
-        assert link.frames == [[0], [1, 2, 3]]
-        assert set(link.sent_by) == {node.schedulers[kind].name}
-        assert wire.pushed == []
+        node.cluster.begin()
+        node.cluster.post(None, lambda: [send(1), send(2)])
+        eventually(lambda: link.frames == [[1], [2]])
 
 
 def test_a_users_process_leaves_it_to_the_thread_of_the_sockets() -> None:
