@@ -155,8 +155,8 @@ class State:
         self.heard: dict[str, None] = {}  # which name servers have spoken since they came up
 
     def asked(self, from_: From) -> int:
-        """A number for a request; no earlier server of this node has given it to another."""
-        number = next(self.node.numbers)
+        """A number for a request, which no earlier server or life of this node has used."""
+        number = (self.node.home.bits & 0x7FFFFFFF) << 32 | next(self.node.numbers) & 0xFFFFFFFF
         self.requests[number] = from_
         return number
 

@@ -84,6 +84,9 @@ class Names:
 
     node: str
     table: dict[Any, dict[Pid, str]] = field(default_factory=dict[Any, dict[Pid, str]])
+    # Claims that another one was put before, until their node withdraws them. It need not: it may
+    # never hear of the other claim. Then they count again when that is gone.
+    behind: dict[Any, dict[Pid, str]] = field(default_factory=dict[Any, dict[Pid, str]])
     named: dict[Pid, dict[Any, None]] = field(default_factory=dict[Pid, dict[Any, None]])
     peers: dict[str, None] = field(default_factory=dict[str, None])
     requests: dict[Any, Request] = field(default_factory=dict[Any, Request])
@@ -145,7 +148,7 @@ class Names:
     def unregister(self, name: Any) -> Effects:
         """Free a name everywhere."""
         effects: Effects = []
-        for pid in self.table.get(name, {}):
+        for pid in [*self.behind.pop(name, {}), *self.table.get(name, {})]:
             if self.owns(pid):
                 effects += self._withdraw(name, pid, "unregistered")
             else:
@@ -205,6 +208,9 @@ class Names:
         """A session ended: its claims go, and nothing waits for it any more."""
         self.peers.pop(peer, None)
         effects: Effects = []
+        for name, pid in [(n, pid) for n, pids in self.behind.items() for pid in pids]:
+            if pid.node == peer:
+                self._forget_behind(name, pid)
         lost = [(n, pid) for pid, names in self.named.items() if pid.node == peer for n in names]
         for name, pid in lost:
             effects += self._drop(name, pid, "noconnection")
@@ -222,7 +228,7 @@ class Names:
                 effects += self._done(request, False)
             elif wanted.asked == peer:
                 effects += self._ask_boss(request)
-        return effects
+        return self._owned(effects)
 
     def message(self, sender: str, message: Any) -> Effects:
         """A message of another node's machine; what is not one is ignored, as OTP does."""
@@ -250,6 +256,7 @@ class Names:
             case ("free", name, Pid() as pid) if self.owns(pid):
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
+                self._forget_behind(name, pid)
                 return self._drop(name, pid, reason)
             case ("sync", claims):
                 return self._synced(claims)
@@ -272,7 +279,8 @@ class Names:
             if isinstance(effect, Answer) and effect.request in self.origins:
                 origin = self.origins.pop(effect.request)
                 told = ("owned", effect.request[1], effect.value, effect.others)
-                sent.append(Send(origin, told))
+                if origin in self.peers:  # else nobody waits for it any more
+                    sent.append(Send(origin, told))
             else:
                 sent.append(effect)
         return sent
@@ -325,12 +333,16 @@ class Names:
 
     def _take(self, wanted: Wanted) -> Effects:
         """Put the new claim; those that it replaces go after it, so the name is never free."""
-        replaced = [pid for pid in self.table.get(wanted.name, {}) if pid != wanted.pid]
-        self._put(wanted.name, wanted.pid, wanted.resolver)
+        name = wanted.name
+        replaced = [pid for pid in self.table.get(name, {}) if pid != wanted.pid]
+        self._put(name, wanted.pid, wanted.resolver)
         effects: Effects = []
         for pid in replaced:
-            drop = self._withdraw if self.owns(pid) else self._drop
-            effects += drop(wanted.name, pid, "unregistered")
+            if self.owns(pid):
+                effects += self._withdraw(name, pid, "unregistered")
+            else:
+                self.behind.setdefault(name, {})[pid] = self.table[name][pid]
+                effects += self._drop(name, pid, "unregistered")
         return effects
 
     def _answered(self, request: Any, node: str, ok: bool, others: Pids = ()) -> Effects:
@@ -379,8 +391,14 @@ class Names:
         return [*effects, *self._take(wanted), Send(owner, ("said", request, True, ()))]
 
     def _put(self, name: Any, pid: Pid, resolver: str) -> None:
+        self._forget_behind(name, pid)
         self.table[name] = {**self.table.get(name, {}), pid: resolver}
         self.named.setdefault(pid, {})[name] = None
+
+    def _forget_behind(self, name: Any, pid: Pid) -> None:
+        left = self.behind.get(name, {})
+        if left.pop(pid, None) is not None and not left:
+            del self.behind[name]
 
     def _drop(self, name: Any, pid: Pid, reason: Any) -> Effects:
         claims = self.table.get(name, {})
@@ -394,6 +412,10 @@ class Names:
             del self.named[pid]
         if left:
             self.table[name] = left
+        elif name in self.behind:
+            self.table[name] = self.behind.pop(name)
+            for other in self.table[name]:
+                self.named.setdefault(other, {})[name] = None
         else:
             del self.table[name]
             self.ended.pop(name, None)

@@ -90,10 +90,13 @@ def test_a_handler_that_holds_the_name_server_is_named(tmp_path: Path) -> None:
         reports.append(report)
         named.set()
 
+    def slow(event: str, report: dict[str, Any]) -> None:
+        named.wait(10)
+
     options: dict[str, Any] = {"cookie": COOKIE, "directory": tmp_path}
     with start_node("a@127.0.0.1", names_per_minute=0, **options) as node:
         node.events.attach("watchdog", "scheduler_held", told)
-        node.events.attach("slow", EVENT, lambda *_: named.wait(10))
+        node.events.attach("slow", EVENT, slow)
         register(node, range(1))
         assert named.is_set()
         assert reports[0]["pid"] == node.names.whereis("global_name_server")

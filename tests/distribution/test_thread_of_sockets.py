@@ -173,10 +173,10 @@ def test_who_sends_without_a_pause_keeps_nobody_else_from_being_heard() -> None:
     try:
         assert not wire.read_router()
         assert 1 < heard.frames < 10
-        wire._lost(Open(), False, clock.now() + 0.05)  # type: ignore[arg-type]  # a part of one
+        wire._lost(Open(), False, clock.now() + 0.05)  # type: ignore[arg-type]  # pyright: ignore[reportPrivateUsage]
         rounds = 0
         while not heard.ended:
-            wire._work()  # in which alarms, ticks and other connections have their turn
+            wire._work()  # pyright: ignore[reportPrivateUsage]  # in which alarms, ticks and other connections have their turn
             rounds += 1
         assert 2 < rounds < 20
         assert heard.ended == 1

@@ -41,6 +41,7 @@ class Network:
         self.asked: list[Any] = []
         self.watched: set[Pid] = set()
         self.waits: dict[Pid, tuple[str, str]] = {}
+        self.elsewhere: dict[int, None] = {}  # asked of another node than the process's
         for one in NODES:
             for other in NODES:
                 if one < other:
@@ -82,7 +83,8 @@ class Network:
                     self.watched.discard(pid)
                 case g.ExitPid(pid, (_, _, winner)):
                     assert winner < pid, "who sorts first stays"
-                    assert self.answers.get(winner.number), f"for {winner}, which has no name"
+                    has_it = self.answers.get(winner.number) or winner.number in self.elsewhere
+                    assert has_it, f"for {winner}, which has no name"
                     ended.append(pid)
                 case g.Freed(name, _, watchers):
                     for pid, _ in watchers:
@@ -100,9 +102,13 @@ class Network:
             self.watched.discard(pid)
             self.do(pid.node, self.machines[pid.node].pid_down(pid, "killed"))
 
-    def register(self, node: str, name: str) -> None:
+    def register(self, node: str, name: str, owner: str | None = None) -> None:
+        """Ask a node to register a process, of its own or of another node."""
         self.number += 1
-        pid = Pid(NODES.index(node), node, 0, self.number)
+        owner = owner or node
+        if owner != node:
+            self.elsewhere[self.number] = None
+        pid = Pid(NODES.index(owner), owner, 0, self.number)
         self.alive[pid] = None
         self.asked.append(self.number)
         machine = self.machines[node]
@@ -140,8 +146,10 @@ class Network:
                 self.up(one, other)
             case 2 if self.alive:
                 self.kill(self.draw.choice(list(self.alive)))
-            case 3 | 4:
+            case 3:
                 self.register(one, self.draw.choice("xy"))
+            case 4:
+                self.register(one, self.draw.choice("xy"), self.draw.choice(NODES))
             case 5:
                 self.monitor(one, self.draw.choice("xy"))
             case _:
@@ -180,6 +188,7 @@ class Network:
             mine = {pid for pid in known if pid.node == machine.node} | machine.waiting.keys()
             assert mine == {pid for pid in self.watched if pid.node == machine.node}
             assert not machine.requests
+            assert not machine.origins
             assert not machine.granted
             assert not machine.queued
             assert not machine.pending

@@ -39,8 +39,12 @@ def test_what_a_scheduler_does_between_dispatches_is_nobodys(node: Node) -> None
     """Not that of the body that parked last: what asks who runs there would park it once more."""
     parked, seen = threading.Event(), list[Process | None]()
 
+    def look() -> None:
+        seen.append(current_or_none())
+        parked.set()
+
     def body() -> None:
-        node.kernel.post(None, lambda: [seen.append(current_or_none()), parked.set()])
+        node.kernel.post(None, look)
         process.receive(str)
 
     proc = node.make("kernel", body)

@@ -11,6 +11,7 @@ import pytest
 from otpy import Pid
 from otpy.cluster import global_ as driver
 from otpy.machines import global_ as g
+from otpy.machines.global_messages import Wanted
 from otpy.testing import simulate
 from otpy.testing.faults import OneWay
 from tests.machines.global_mistakes import (
@@ -20,8 +21,9 @@ from tests.machines.global_mistakes import (
     TellsNobodyOfDeaths,
     TellsNoWatcher,
 )
+from tests.testing import global_elsewhere
 from tests.testing.global_cluster import SEARCH, holds, start
-from tests.testing.searches import NAMES, breaks_within
+from tests.testing.searches import NAMES, Search, breaks_within
 
 pytestmark = pytest.mark.usefixtures("quiet_log")
 
@@ -103,6 +105,25 @@ class WatchesNobody(g.Names):
         return [effect for effect in effects if not isinstance(effect, g.Watch)]
 
 
+class AnswersOthersHere(g.Names):
+    """What another node has asked is answered here, when a third one goes down."""
+
+    def node_down(self, peer: str) -> g.Effects:
+        origins, self.origins = self.origins, {}
+        effects = super().node_down(peer)
+        self.origins = origins
+        return effects
+
+
+class ForgetsWhatItReplaced(g.Names):
+    """A claim that another was put before is gone, though its owner may never hear of that one."""
+
+    def _take(self, wanted: Wanted) -> g.Effects:
+        effects = super()._take(wanted)
+        self.behind.clear()
+        return effects
+
+
 MISTAKES = [
     ForgetsNodeDown,
     NeverRefuses,
@@ -129,3 +150,21 @@ def test_a_mistake_in_the_machine_is_found_through_its_users(
 
 def test_the_machine_itself_is_not_taken_for_a_mistake() -> None:
     assert not breaks_within(100, SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("broken", "search"),
+    [
+        (AnswersOthersHere, global_elsewhere.SEARCH),
+        (ForgetsWhatItReplaced, global_elsewhere.ONE_WAY),
+    ],
+)
+def test_a_mistake_about_processes_of_other_nodes_is_found(
+    broken: type[g.Names], search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "Names", broken)
+    assert breaks_within(50, search)
+
+
+def test_the_machine_itself_is_not_taken_for_one_of_those() -> None:
+    assert not breaks_within(50, global_elsewhere.ONE_WAY)
