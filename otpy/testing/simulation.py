@@ -18,8 +18,9 @@ from otpy.distribution.start import start_mesh
 from otpy.machines.auto_connect import AutoConnect
 from otpy.runtime import process
 from otpy.runtime._current import HERE
+from otpy.runtime.node import Node
 from otpy.runtime.simulated import Simulation, VirtualClock
-from otpy.terms.errors import BadArgument
+from otpy.terms.errors import BadArgument, NodeError, ProcessExit, StartError
 from otpy.terms.names import Global
 from otpy.terms.pid import Pid
 from otpy.terms.reasons import KILLED
@@ -52,8 +53,10 @@ class ClusterSimulation(Simulation):
 
     ``start`` runs as a process on every node when that has started, also again, and the
     process stays: what it links itself to lives as long as the node. What ``start`` raises
-    is raised by the next ``wait`` or ``let_faults_pass``. With ``recording`` the history
-    also says, for each instant, whom each node takes for the holder of each global name.
+    is raised by the next ``wait`` or ``let_faults_pass``; ``StartError`` if it is ended by an exit,
+    as by a supervisor whose child does not start, and ``NodeError`` if such an exit comes later,
+    while the node runs. With ``recording`` the history also says, for each instant, whom each node
+    takes for the holder of each global name.
     ``auto_connect`` and ``prevent_overlapping_partitions`` are as in ``start_node``, for all nodes.
     ``lease_time`` is that of ``global_.start``; with ``state_dir`` each node keeps what it has
     granted on its own disk, in files whose names begin with it.
@@ -124,9 +127,24 @@ class ClusterSimulation(Simulation):
             except Exception as error:  # raised again by whoever drives the simulation
                 self._raised.append(error)
                 raise
-            process.sleep(float("inf"))
+            except ProcessExit as error:
+                text = f"{node.name}: start was ended by the exit reason {error.reason!r}"
+                self._ended(node, error, StartError(error.reason, text))
+                raise
+            try:
+                process.sleep(float("inf"))
+            except ProcessExit as error:
+                text = f"{node.name}: what start has linked itself to ended: {error.reason!r}"
+                self._ended(node, error, NodeError(text))
+                raise
 
         node.make("green", body).start()
+
+    def _ended(self, node: Node, error: ProcessExit, told: Exception) -> None:
+        """The process of ``start`` is ended, which is nothing to tell if its node is, too."""
+        if self.nodes.get(node.name) is node and node.state == "running":
+            told.__cause__ = error
+            self._raised.append(told.with_traceback(error.__traceback__))
 
     def _await_boot(self) -> None:
         self.sched.drive(
