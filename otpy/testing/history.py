@@ -21,6 +21,15 @@ class Event:
     | "holder"       | who sees      | the global name                 | the pid, or None     |
     | "fault"        |               | the fault                       | how many seconds     |
     | "note"         |               | the text                        |                      |
+
+    What is done by hand, by the function of that name:
+
+    | ``kind``                              | ``node`` | ``what``      | ``detail``      |
+    |---------------------------------------|----------|---------------|-----------------|
+    | "partition"                           |          | the one side  | the other       |
+    | "heal"                                |          |               |                 |
+    | "pause", "resume", "kill", "restart"  | which    |               |                 |
+    | "skew"                                | which    | the rate      |                 |
     """
 
     instant: float
@@ -31,7 +40,7 @@ class Event:
 
     def __str__(self) -> str:
         said = " ".join(str(part) for part in (self.node, self.what, self.detail) if part)
-        return f"{self.instant:.9f} {self.kind} {said}"
+        return f"{self.instant:.9f} {self.kind} {said}".rstrip()
 
 
 class History:
@@ -66,7 +75,7 @@ class History:
             service = node.name_services.get("global")
             if not isinstance(service, GlobalNames):
                 continue
-            for key in service.names.table:
+            for key in {**service.names.table, **service.leases.holders.table}:
                 seen[name, key] = service.whereis_name(key)
         for view in {**self._holders, **seen}:
             if self._holders.get(view) != seen.get(view):

@@ -213,7 +213,11 @@ class ClusterSimulation(Simulation):
         Raises ``BadArgument`` for a node that does not run.
         """
         self._check_runs("kill", name)
-        self.resume(name)
+        self.history.add("kill", name)
+        self._kill(name)
+
+    def _kill(self, name: str) -> None:
+        self._resume(name)
         node, mesh = self.nodes.pop(name), self.meshes.pop(name)
         mesh.crash()
         self.sched.remove(node)
@@ -232,6 +236,10 @@ class ClusterSimulation(Simulation):
         check_nodes(f"restart({name!r})", (name,), self.names)
         if name in self.nodes:
             raise BadArgument(f"restart({name!r}): it runs; kill it first")
+        self.history.add("restart", name)
+        self._restart(name)
+
+    def _restart(self, name: str) -> None:
         self.nodes[name] = self._node(name)
         rate = self.network.rates.get(name, 1.0)
         if rate != 1.0:
@@ -243,7 +251,7 @@ class ClusterSimulation(Simulation):
     def close(self) -> None:
         """Kill every node, and let what ran there end. The simulation is over."""
         for name in list(self.nodes):
-            self.kill(name)
+            self._kill(name)
         self.network.heal()
         self.network.heap.clear()
         self.sched.drive(lambda: not self.sched.ready, 0.0)
@@ -255,9 +263,11 @@ class ClusterSimulation(Simulation):
         left, right = checked_side(left), checked_side(right)
         check_nodes(f"partition({left}, {right})", (*left, *right), self.names)
         self.network.partition(left, right)
+        self.history.add("partition", "", left, right)
 
     def heal(self) -> None:
         """Undo every ``partition``, and every cut of a fault."""
+        self.history.add("heal", "")
         self.network.heal()
 
     def pause(self, name: str) -> None:
@@ -266,12 +276,20 @@ class ClusterSimulation(Simulation):
         Raises ``BadArgument`` for a node that does not run.
         """
         self._check_runs("pause", name)
+        self.history.add("pause", name)
+        self._pause(name)
+
+    def _pause(self, name: str) -> None:
         self.sched.pause(self.nodes[name])
         self.network.pause(name)
 
     def resume(self, name: str) -> None:
         """Undo ``pause``. Raises ``BadArgument`` for a node that does not run."""
         self._check_runs("resume", name)
+        self.history.add("resume", name)
+        self._resume(name)
+
+    def _resume(self, name: str) -> None:
         self.sched.resume(self.nodes[name])
         self.network.resume(name)
 
@@ -284,6 +302,11 @@ class ClusterSimulation(Simulation):
         check_nodes(f"skew({name!r}, {rate!r})", (name,), self.names)
         if not 0 < rate < float("inf"):
             raise BadArgument(f"skew({name!r}, {rate!r}); expected a rate above 0")
+        self.history.add("skew", name, rate)
+        self._skewed.pop(name, None)  # the end of a fault does not undo this
+        self._skew(name, rate)
+
+    def _skew(self, name: str, rate: float) -> None:
         self.network.rates[name] = rate
         if name in self.nodes:
             self.sched.skew(self.nodes[name], rate)
@@ -308,15 +331,15 @@ class ClusterSimulation(Simulation):
                 self._pause_for(name, seconds)
             case Crash(name, seconds):
                 if name in self.nodes:
-                    self.kill(name)
+                    self._kill(name)
                     self.network.at(seconds, lambda: self._start_again(name))
             case ClockSkew(name, rate, seconds):
-                self.skew(name, rate)
+                self._skew(name, rate)
                 self._skewed[name] = mine = object()
                 self.network.at(seconds, lambda: self._end_skew(name, mine))
             case _:
                 assert_never(fault)
-        self.history.add("fault", "", repr(fault), lasts(fault))
+        self.history.add("fault", "", fault, lasts(fault))
 
     def _check_runs(self, what: str, name: str) -> None:
         check_nodes(f"{what}({name!r})", (name,), self.names)
@@ -324,8 +347,8 @@ class ClusterSimulation(Simulation):
             raise BadArgument(f"{what}({name!r}): it does not run")
 
     def _end_skew(self, name: str, which: object) -> None:
-        if self._skewed[name] is which:  # no later one has begun
-            self.skew(name, 1.0)
+        if self._skewed.get(name) is which:  # no later one has begun
+            self._skew(name, 1.0)
 
     def _pause_for(self, name: str, seconds: float) -> None:
         node = self.nodes.get(name)
@@ -334,14 +357,14 @@ class ClusterSimulation(Simulation):
 
         def resume() -> None:
             if self.nodes.get(name) is node:
-                self.resume(name)
+                self._resume(name)
 
-        self.pause(name)
+        self._pause(name)
         self.network.at(seconds, resume)
 
     def _start_again(self, name: str) -> None:
         if name not in self.nodes:
-            self.restart(name)
+            self._restart(name)
 
     def schedule(self, faults: Schedule) -> None:
         """Let faults begin at their instants, in seconds since ``began``.

@@ -1,17 +1,20 @@
 """``simulate``: seeds that fail are found, made smaller, shown and replayed."""
 
+import json
 import re
 import time
+import unittest
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from otpy import process
+from otpy import global_, process
 from otpy.terms.errors import BadArgument
 from otpy.testing import ClusterSimulation, SimulationFailed, simulate
-from otpy.testing.faults import Break, Crash, Fault, OneWay, Partition, Pause
+from otpy.testing.faults import Break, ClockSkew, Crash, Fault, OneWay, Partition, Pause
 from otpy.testing.shrink import smallest
+from tests.testing import lease_cluster
 from tests.testing.cluster_program import start
 
 A, B, C = NAMES = ("a@sim", "b@sim", "c@sim")
@@ -39,6 +42,16 @@ def never_paused_while_cut(sim: ClusterSimulation) -> None:
     )
     sim.let_faults_pass()
     assert not met, "paused while cut"
+
+
+def downs(sim: ClusterSimulation) -> list[Any]:
+    """The crashes until now."""
+    return [event for event in sim.history.events if event.kind == "down"]
+
+
+def none_of(found: list[Any]) -> None:
+    """A helper with an assertion."""
+    assert not found
 
 
 FAULTS: list[tuple[float, Fault]] = [
@@ -138,6 +151,118 @@ def test_the_picture_shows_nodes_sessions_faults_and_leaders() -> None:
         assert line.count(":") == (0 if line.startswith("    section") else 1), line
 
 
+def picture_of(test: Any, **options: Any) -> str:
+    """What is drawn of a test that fails at its end."""
+
+    def fails(sim: ClusterSimulation) -> None:
+        test(sim)
+        raise AssertionError("the end")
+
+    with pytest.raises(SimulationFailed, match="the end") as failed:
+        simulate(fails, seeds=[1], **options)
+    return failed.value.picture.read_text()
+
+
+def test_the_picture_shows_who_took_whom_for_the_holder_of_a_lease() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        sim.wait(lambda: sim.whereis(C, lease_cluster.KEY) is not None)
+        holder = sim.whereis(C, lease_cluster.KEY)
+        assert holder is not None
+        sim.wait(lambda: {sim.whereis(name, lease_cluster.KEY) for name in NAMES} == {holder})
+        seen.append(holder)
+
+    seen: list[Any] = []
+    text = picture_of(test, faults=0, start=lease_cluster.start, lease_time=lease_cluster.LEASE)
+    holder = seen[-1]
+    for name in NAMES:
+        assert f"    {name} sees {holder.node} {holder.number} :" in text, text
+        assert f" holder {name} x {holder}\n" in text, text
+
+
+def test_the_picture_shows_who_took_whom_for_a_holder_at_the_instant_of_the_failure() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        sim.wait(sim.meshed)
+        pid = sim.call(A, lambda: process.spawn(process.sleep, float("inf")))
+        assert sim.call(A, global_.register_name, "here", pid)
+
+    text = picture_of(test, faults=0)
+    assert sorted(re.findall(r" holder (\S+@sim) here", text)) == [*NAMES], text
+
+
+def test_the_picture_shows_what_is_done_by_hand_until_it_is_undone() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        sim.partition([A], [B, C])
+        sim.let_pass(1.0)
+        sim.pause(B)
+        sim.skew(C, 1.25)
+        sim.let_pass(1.0)
+        sim.heal()
+        sim.kill(A)
+        sim.let_pass(1.0)
+        sim.resume(B)
+        sim.restart(A)
+        sim.skew(C, 1.0)
+        sim.pause(A)
+        sim.let_pass(1.0)
+        sim.kill(A)
+        sim.let_pass(1.0)
+
+    text = picture_of(test, faults=0)
+    faults = text.partition("    section faults\n")[2].partition("    section ")[0]
+    assert faults.splitlines() == [
+        "    partition a@sim from b@sim, c@sim :crit, 0, 2000",
+        "    pause b@sim :crit, 1000, 3000",
+        "    skew c@sim 1.25 :crit, 1000, 3000",
+        "    kill a@sim :crit, 2000, 3000",
+        "    pause a@sim :crit, 3000, 4000",
+        "    kill a@sim :crit, 4000, 5000",
+    ]
+    log = [line.split(maxsplit=1) for line in text.partition("```text\n")[2].splitlines()]
+    mine = ("partition", "heal", "pause", "resume", "skew", "kill", "restart")
+    assert [line for line in log if len(line) == 2 and line[1].startswith(mine)] == [
+        ["0.000000", "partition ('a@sim',) ('b@sim', 'c@sim')"],
+        ["1.000000", "pause b@sim"],
+        ["1.000000", "skew c@sim 1.25"],
+        ["2.000000", "heal"],
+        ["2.000000", "kill a@sim"],
+        ["3.000000", "resume b@sim"],
+        ["3.000000", "restart a@sim"],
+        ["3.000000", "skew c@sim 1.0"],
+        ["3.000000", "pause a@sim"],
+        ["4.000000", "kill a@sim"],
+    ]
+
+
+def test_a_drawn_fault_is_drawn_until_it_is_undone_by_hand_and_notes_nothing_more() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        for fault in (Partition((A,), (B, C), 9.0), Pause(B, 9.0), ClockSkew(C, 1.25, 9.0)):
+            sim.inject(fault)
+        sim.inject(Crash(A, 9.0))
+        sim.let_pass(1.0)
+        sim.heal()
+        sim.resume(B)
+        sim.restart(A)
+        sim.skew(C, 1.5)
+        sim.let_faults_pass()
+        assert sim.network.rates[C] == 1.5, "the end of the fault is not that of the later skew"
+        sim.inject(Pause(B, 2.0))
+        sim.pause(B)  # twice is once
+        sim.inject(ClockSkew(C, 1.125, 2.0))
+        sim.let_pass(4.0)
+
+    text = picture_of(test, faults=0)
+    faults = text.partition("    section faults\n")[2].partition("    section ")[0]
+    assert faults.splitlines() == [
+        "    ClockSkew(node='c@sim', rate=1.25, seconds=9.0) :crit, 0, 1000",
+        "    Crash(node='a@sim', seconds=9.0) :crit, 0, 1000",
+        "    Partition(left=('a@sim',), right=('b@sim', 'c@sim'), seconds=9.0) :crit, 0, 1000",
+        "    Pause(node='b@sim', seconds=9.0) :crit, 0, 1000",
+        "    skew c@sim 1.5 :crit, 1000, 9000",
+        "    ClockSkew(node='c@sim', rate=1.125, seconds=2.0) :crit, 9000, 11000",
+        "    Pause(node='b@sim', seconds=2.0) :crit, 9000, 11000",
+    ]
+
+
 def test_a_run_that_reads_the_real_world_is_told_apart() -> None:
     runs: list[int] = []
 
@@ -160,6 +285,65 @@ def test_another_error_does_not_count_while_faults_are_left_out() -> None:
     with pytest.raises(SimulationFailed) as failed:
         simulate(test, seeds=[1], faults=FAULTS)
     assert failed.value.faults == FAULTS
+
+
+def test_another_assertion_of_the_test_is_another_failure() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        sim.let_faults_pass()
+        assert not downs(sim), "a node was down"
+        raise AssertionError("what always fails")
+
+    with pytest.raises(SimulationFailed, match="a node was down") as failed:
+        simulate(test, seeds=[1], faults=FAULTS)
+    assert failed.value.faults == [FAULTS[2]]
+    assert "a node was down" in failed.value.picture.read_text()
+
+
+def test_a_helper_that_fails_for_two_lines_of_the_test_has_failed_in_two_ways() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        sim.let_faults_pass()
+        none_of(downs(sim))
+        none_of(["always"])
+
+    with pytest.raises(SimulationFailed) as failed:
+        simulate(test, seeds=[1], faults=FAULTS)
+    assert failed.value.faults == [FAULTS[2]]
+
+
+def test_a_method_of_the_library_that_fails_is_told_by_the_line_that_calls_it() -> None:
+    case = unittest.TestCase()
+
+    def test(sim: ClusterSimulation) -> None:
+        sim.let_faults_pass()
+        case.assertEqual(downs(sim), [])  # noqa: PT009 - it raises in the library
+        case.assertEqual(1, 2)  # noqa: PT009
+
+    with pytest.raises(SimulationFailed) as failed:
+        simulate(test, seeds=[1], faults=FAULTS)
+    assert failed.value.faults == [FAULTS[2]]
+
+
+def test_an_error_of_the_library_is_told_by_its_type_and_the_line_that_calls_it() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        sim.let_faults_pass()
+        happened = [event for event in sim.history.events if event.kind == "fault"]
+        # The library raises the one here, the other there.
+        json.loads("{}x" if len(happened) == len(FAULTS) else "x")
+
+    with pytest.raises(SimulationFailed, match="JSONDecodeError") as failed:
+        simulate(test, seeds=[1], faults=FAULTS)
+    assert failed.value.faults == []
+
+
+def test_a_failure_whose_text_changes_with_the_faults_is_the_same() -> None:
+    def test(sim: ClusterSimulation) -> None:
+        sim.let_faults_pass()
+        happened = [event for event in sim.history.events if event.kind == "fault"]
+        assert not downs(sim), f"{len(happened)} faults until {sim.elapsed}"
+
+    with pytest.raises(SimulationFailed, match="6 faults until") as failed:
+        simulate(test, seeds=[1], faults=FAULTS)
+    assert failed.value.faults == [FAULTS[2]]
 
 
 def test_more_seeds_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
