@@ -1,11 +1,12 @@
 """Where a granter of leases keeps its files: a directory, or its stand-in in a simulation.
 
 Rules. A file is written aside, brought to the disk and renamed, so that after a crash there is the
-old one or the new one, whole; the folder, and those it was made in, are brought there too. One OS
-process uses the folder at a time.
+old one or the new one, whole; the folder, and those it was made in, are brought there too. One
+node uses the folder at a time.
 """
 
 import os
+import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ class Folder(Protocol):
     """A few small files. ``str()`` of it is how an error names it. All raise ``OSError``."""
 
     def take(self) -> bool:
-        """Make the folder, and be the only one that uses it; False if another OS process does."""
+        """Make the folder, and be the only one that uses it; False if another does."""
         ...
 
     def leave(self) -> None:
@@ -53,29 +54,34 @@ class Directory:
     def take(self) -> bool:
         """Make the directory so that it is still there after a crash, and lock it.
 
-        The kernel unlocks it when this OS process ends. Raises ``OSError``.
+        False if another has locked it, in this OS process or elsewhere. The kernel unlocks it when
+        this OS process ends, whatever it has forked. Raises ``OSError``.
         """
-        # Only where leases are kept: there is no fcntl on Windows.
-        import fcntl
-
         _make(self.path)
-        if self._lock is not None:
-            return True
-        lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            # Not flock: a forked child would keep that one for as long as it runs.
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            os.close(lock)
-            return False
-        except BaseException:
-            os.close(lock)
-            raise
-        self._lock = lock
-        return True
+        with _CHANGING:
+            if self._lock is None:
+                self._lock = _locked(self.path / LOCK)
+                if self._lock is not None:
+                    _TAKEN.add(self)
+        return self._lock is not None
 
     def leave(self) -> None:
         """Unlock it."""
+        import fcntl
+
+        with _CHANGING:
+            lock, self._lock = self._lock, None
+            if lock is None:
+                return
+            _TAKEN.remove(self)
+            try:
+                # Also for a child that was forked just now, and has not closed its copy yet.
+                fcntl.flock(lock, fcntl.LOCK_UN)
+            finally:
+                os.close(lock)
+
+    def forget(self) -> None:
+        """In a forked child: it stays locked, by the parent alone."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -102,6 +108,42 @@ class Directory:
     def remove(self, name: str) -> None:
         """Remove a file if it is there. Raises ``OSError``."""
         (self.path / name).unlink(missing_ok=True)
+
+
+_TAKEN: set[Directory] = set()
+# No fork comes between a change of a lock and that of the set: the child would keep the lock.
+_CHANGING = threading.RLock()
+
+
+def _forked() -> None:
+    """In a forked child: the locks are the parent's, and are to end with it."""
+    for directory in _TAKEN:
+        directory.forget()
+    _TAKEN.clear()
+    _CHANGING.release()
+
+
+os.register_at_fork(
+    before=_CHANGING.acquire, after_in_parent=_CHANGING.release, after_in_child=_forked
+)
+
+
+def _locked(file: Path) -> int | None:
+    """The descriptor of a file that is locked as long as it is open; None if another has it."""
+    # Only where leases are kept: there is no fcntl on Windows.
+    import fcntl
+
+    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        # Not lockf: that lock is gone when anybody in this OS process closes the same file.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except BaseException:
+        os.close(lock)
+        raise
+    return lock
 
 
 def _make(directory: Path) -> None:

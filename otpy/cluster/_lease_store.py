@@ -6,7 +6,8 @@ refused.
 
 import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from otpy.cluster._lease_folder import Folder
@@ -37,19 +38,23 @@ class LeaseStore:
         self.node = node
         self._busy = threading.Lock()
         self._life = 0
+        self._closed = False
 
     def load(self) -> Kept:
         """All that is kept; what earlier lives have still to write is refused from now on.
 
-        Raises ``NodeError`` for a file that cannot be read and if another OS process uses the
-        folder, and ``OSError``.
+        Raises ``NodeError`` for a file that cannot be read and if another node uses the folder,
+        in this OS process or in another, and ``OSError``, also after ``close``.
         """
         self._life += 1
-        with self._busy:
+        with self._at_work():
+            if self._closed:
+                raise OSError(f"{self.folder} was given back when {self.node} stopped")
             if not self.folder.take():
                 raise NodeError(
-                    f"state_dir of {self.node}: another OS process uses {self.folder}; expected a "
-                    "directory of this node alone, and that its earlier life has ended"
+                    f"state_dir of {self.node}: another node uses {self.folder}, in this OS "
+                    "process or in another; expected a directory of this node alone, and that its "
+                    "earlier life has ended"
                 )
             names = self.folder.names()
             records = tuple(self._record(name) for name in names if name.endswith(SUFFIX))
@@ -57,26 +62,39 @@ class LeaseStore:
 
     def write(self, life: int, record: Record) -> None:
         """Return when the record is on the disk. Raises ``OSError``."""
-        with self._busy:
+        with self._at_work():
             self._check(life)
             self._bring(_file(record.name), record)
 
     def drop(self, life: int, names: Iterable[Any], floor: int) -> None:
         """Bring ``floor`` to the disk, then forget these names. Raises ``OSError``."""
-        with self._busy:
+        with self._at_work():
             self._check(life)
             self._bring(FLOOR, floor)
             for name in names:
                 self.folder.remove(_file(name))
 
     def close(self) -> None:
-        """Let another have the folder; nothing is written any more."""
+        """Let another have the folder; nothing is written any more.
+
+        What is being written is waited for, but not for long: then it gives the folder back.
+        """
         self._life += 1
+        self._closed = True
         if self._busy.acquire(timeout=PATIENCE):
             try:
                 self.folder.leave()
             finally:
                 self._busy.release()
+
+    @contextmanager
+    def _at_work(self) -> Generator[None, None, None]:
+        with self._busy:
+            try:
+                yield
+            finally:
+                if self._closed:
+                    self.folder.leave()
 
     def _check(self, life: int) -> None:
         if life != self._life:

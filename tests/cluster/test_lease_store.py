@@ -2,6 +2,9 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,9 @@ from typing import Any
 import pytest
 
 from otpy import Node, NodeError, global_, self_pid
-from otpy.cluster._lease_folder import Directory
-from otpy.cluster._lease_store import FLOOR, LeaseStore
+from otpy.cluster import _lease_store
+from otpy.cluster._lease_folder import LOCK, Directory
+from otpy.cluster._lease_store import FLOOR, Kept, LeaseStore
 from otpy.distribution.codec import encode
 from otpy.machines.lease_granter import FEW, Record
 from otpy.machines.lease_messages import Quorum
@@ -22,6 +26,16 @@ Trace = list[tuple[str, Path]]
 
 def record(name: Any, token: int = 1) -> Record:
     return Record(name, ABC, token, None, None, 1.0)
+
+
+def left(by: LeaseStore, directory: Path) -> Kept:
+    """What the node's next life finds."""
+    by.close()
+    store = LeaseStore(Directory(directory), NAME)
+    try:
+        return store.load()
+    finally:
+        store.close()
 
 
 @pytest.fixture
@@ -65,7 +79,7 @@ def test_a_record_is_on_the_disk_before_its_name_is_and_that_before_the_write_re
     (file,) = tmp_path.glob("*.lease")
     draft = file.with_suffix(".new")
     assert trace == [("fsync", draft), ("rename", draft), ("fsync", tmp_path)]
-    assert LeaseStore(Directory(tmp_path), NAME).load().records == (record("x"),)
+    assert left(store, tmp_path).records == (record("x"),)
 
 
 def test_the_floor_is_on_the_disk_before_any_name_is_dropped(tmp_path: Path, trace: Trace) -> None:
@@ -79,7 +93,7 @@ def test_the_floor_is_on_the_disk_before_any_name_is_dropped(tmp_path: Path, tra
     new = floor.with_suffix(".new")
     assert trace[:3] == [("fsync", new), ("rename", new), ("fsync", tmp_path)]
     assert [what for what, _ in trace[3:]] == ["unlink"] * 3
-    again = LeaseStore(Directory(tmp_path), NAME).load()
+    again = left(store, tmp_path)
     assert (again.records, again.floor) == ((record("z", 7),), 7)
 
 
@@ -94,15 +108,18 @@ def test_what_an_earlier_lease_server_has_still_to_write_is_refused(tmp_path: Pa
     store.close()
     with pytest.raises(OSError, match="a later lease server"):
         store.write(second.life, record("x", 3))
-    assert LeaseStore(Directory(tmp_path), NAME).load().records == (record("x", 2),)
+    assert left(store, tmp_path).records == (record("x", 2),)
 
 
 def attempt(directory: Path) -> str:
-    """What another OS process is told that would use the directory."""
+    """What somebody is told who would use the directory."""
+    store = LeaseStore(Directory(directory), NAME)
     try:
-        LeaseStore(Directory(directory), NAME).load()
+        store.load()
     except NodeError as error:
-        return str(error)
+        return "another has it" if "another node uses" in str(error) else str(error)
+    finally:
+        store.close()
     return "has it"
 
 
@@ -111,12 +128,109 @@ def elsewhere(directory: Path) -> str:
         return pool.apply(attempt, (directory,))
 
 
-def test_two_os_processes_do_not_use_one_directory_at_a_time(tmp_path: Path) -> None:
+def test_one_directory_is_used_by_one_at_a_time_whatever_others_try(tmp_path: Path) -> None:
     store = LeaseStore(Directory(tmp_path), NAME)
     store.load()
-    assert "another OS process uses" in elsewhere(tmp_path)
+    assert elsewhere(tmp_path) == "another has it"
+    assert attempt(tmp_path) == "another has it"
+    (tmp_path / LOCK).read_bytes()
+    assert elsewhere(tmp_path) == "another has it"
+    store.load()  # a later lease server of the same node
     store.close()
     assert elsewhere(tmp_path) == "has it"
+    assert attempt(tmp_path) == "has it"
+
+
+def test_a_second_node_of_the_same_name_in_the_same_program_is_refused(tmp_path: Path) -> None:
+    with Node(NAME) as first:
+        global_.start(first, state_dir=tmp_path)
+        with Node(NAME) as second, pytest.raises(NodeError, match="another node uses"):
+            global_.start(second, state_dir=tmp_path)
+        assert elsewhere(tmp_path) == "another has it"
+    with Node(NAME) as second:
+        global_.start(second, state_dir=tmp_path)
+
+
+def test_a_directory_that_was_given_back_is_not_taken_by_a_late_lease_server(
+    tmp_path: Path,
+) -> None:
+    store = LeaseStore(Directory(tmp_path), NAME)
+    store.load()
+    store.close()
+    with pytest.raises(OSError, match="was given back when"):
+        store.load()
+    assert attempt(tmp_path) == "has it"
+
+
+class Hanging(Directory):
+    """On a disk that answers when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def put(self, name: str, data: bytes) -> None:
+        self.asked.set()
+        assert self.answers.wait(30)
+        super().put(name, data)
+
+
+def test_what_is_still_being_written_at_the_end_gives_the_directory_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_lease_store, "PATIENCE", 0.01)
+    folder = Hanging(tmp_path)
+    store = LeaseStore(folder, NAME)
+    life = store.load().life
+    writer = threading.Thread(target=store.write, args=(life, record("x")))
+    writer.start()
+    assert folder.asked.wait(30)
+    store.close()
+    assert attempt(tmp_path) == "another has it"
+    folder.answers.set()
+    writer.join(30)
+    assert attempt(tmp_path) == "has it"
+
+
+FORKS = """
+import os, pathlib, signal, sys
+from otpy.cluster._lease_folder import Directory
+
+folder = Directory(pathlib.Path(sys.argv[1]))
+assert folder.take()
+if not os.fork():
+    folder.leave()  # has nothing to give back
+    os._exit(0)
+assert os.wait()[1] == 0
+if not os.fork():
+    print("forked", flush=True)
+    for line in sys.stdin:
+        print(line, end="", flush=True)
+    os._exit(0)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_neither_gives_the_directory_back_nor_keeps_it(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        try:
+            assert parent.stdout.readline() == "forked\n"
+            assert attempt(tmp_path) == "another has it"
+        finally:
+            parent.kill()
+            parent.wait(30)
+        assert attempt(tmp_path) == "has it"
+        parent.stdin.write("lives\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == "lives\n"
 
 
 @pytest.mark.parametrize(
