@@ -131,7 +131,7 @@ def start_failed(
     if how == "start_link":
         process.unlink(pid)
         with contextlib.suppress(ReceiveTimeout):  # as OTP 26: the caller sees the error only
-            process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0)
+            process.take(Exit, where=lambda exit_: exit_.pid == pid)
     if ref is not None:
         process.demonitor(ref, flush=True)  # nobody could tell whose Down it is
     if value is TIMED_OUT:

@@ -140,7 +140,7 @@ def _forget(ref: Ref) -> None:
 
 def _in_mailbox(ref: Ref) -> Any:
     try:
-        return process.receive(where=_of(ref), timeout=0)
+        return process.take(where=_of(ref))
     except ReceiveTimeout:
         return NOTHING
 
@@ -231,7 +231,7 @@ def shutdown(
 
 def _reason_told(ref: Ref) -> Any:
     try:
-        down = process.receive(Down, where=lambda down: down.ref == ref, timeout=0)
+        down = process.take(Down, where=lambda down: down.ref == ref)
     except ReceiveTimeout:
         return NOPROC
     return down.reason

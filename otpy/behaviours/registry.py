@@ -333,7 +333,7 @@ def _ended(pid: Pid, ref: Ref) -> Any:
     down: Down = process.receive(Down, where=lambda down: down.ref == ref)
     if not is_word(down.reason, NORMAL):
         try:
-            process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0)
+            process.take(Exit, where=lambda exit_: exit_.pid == pid)
         except ReceiveTimeout:
             pass  # it had taken the link away before it failed
     return down.reason

@@ -239,7 +239,7 @@ def _stop(child: Child) -> None:
     # It may have ended by itself just before: then its exit has the reason, and is dealt with.
     process.unlink(pid)
     try:
-        reason = process.receive(Exit, where=lambda exit_: exit_.pid == pid, timeout=0).reason
+        reason = process.take(Exit, where=lambda exit_: exit_.pid == pid).reason
     except ReceiveTimeout:
         reason = down.reason
     orderly = child.restart != "permanent" and is_shutdown(reason)

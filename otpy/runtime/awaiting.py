@@ -46,19 +46,31 @@ def out(me: Process, ref: Ref) -> bool:
 
 def await_answer(me: Process, find: Find, deadline: float | None) -> Any:
     """What ``find`` finds in the mailbox, None if it does not come in time."""
+    waited = False
     while True:
         seen = len(me.mailbox)
         answer = find(me)
-        if answer is not None or (deadline is not None and me.node.clock.now() >= deadline):
+        if answer is not None:
             return answer
+        if deadline is not None and me.node.clock.now() >= deadline:
+            if not waited:
+                me.give_way()
+            return None
         me.park(ANY, deadline, seen)
+        waited = True
 
 
 async def await_answer_later(me: "TaskProcess", find: Find, deadline: float | None) -> Any:
     """``await_answer`` for a process that is a task."""
+    waited = False
     while True:
         seen = len(me.mailbox)
         answer = find(me)
-        if answer is not None or (deadline is not None and me.node.clock.now() >= deadline):
+        if answer is not None:
             return answer
+        if deadline is not None and me.node.clock.now() >= deadline:
+            if not waited:
+                await me.give_way_later()
+            return None
         await me.wait(ANY, deadline, seen)
+        waited = True

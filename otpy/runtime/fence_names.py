@@ -17,7 +17,7 @@ from typing import Any
 
 from otpy.runtime.fence import Fence, here, refuse
 from otpy.runtime.fence_locks import SimulatedLock, SimulatedRLock, waiting_process
-from otpy.runtime.record import REPLY
+from otpy.runtime.times import sleep_until
 
 Replacement = tuple[Any, str, Any]  # whose, name, what
 CLOCKS = ("monotonic", "perf_counter", "process_time", "thread_time", "time")
@@ -48,8 +48,7 @@ def _sleep(fence: Fence, seconds: float) -> None:
         raise ValueError("sleep length must be non-negative")
     until = fence.now() + seconds
     me = waiting_process("time.sleep")
-    while fence.now() < until:
-        me.park(REPLY, until)
+    sleep_until(me, fence.now, until)
 
 
 def _clocks() -> Iterator[Replacement]:

@@ -24,13 +24,14 @@ from otpy.runtime.dictionary import delete, get, get_keys, put
 from otpy.runtime.info import alive, info, list_
 from otpy.runtime.names import register, registered, unregister, where, whereis
 from otpy.runtime.outside import await_coroutine, blocking
-from otpy.runtime.record import ANY, REPLY, Alias, Monitor, Process
+from otpy.runtime.record import ANY, Alias, Monitor, Process
 from otpy.runtime.spawning import spawn, spawn_link, spawn_monitor, spawn_request
 from otpy.runtime.times import (
     cancel_timer,
     monotonic_time,
     read_timer,
     send_after,
+    sleep_until,
     start_timer,
 )
 from otpy.terms.errors import (
@@ -153,6 +154,14 @@ def scan(
     return False, None, seen
 
 
+def take(*types: type, where: Callable[[Any], bool]) -> Any:
+    """As ``receive`` with a time-out of 0, for otpy's own code: nobody else runs meanwhile."""
+    found, item, _ = scan(current(), 0, types, where)
+    if not found:
+        raise no_message(types, 0)
+    return item
+
+
 def receive(
     *types: type,
     where: Callable[[Any], bool] | None = None,
@@ -160,14 +169,15 @@ def receive(
 ) -> Any:
     """Take the first message that is of one of ``types`` and satisfies ``where``.
 
-    Waits ``timeout`` seconds, for ever if None; 0 looks once. Messages that do
-    not match stay where they are, in order. Raises ``ReceiveTimeout``, and in a coroutine
-    ``WouldBlockLoop`` unless ``timeout`` is 0.
+    Waits ``timeout`` seconds, for ever if None; 0 looks once, and if nothing is there, lets others
+    run. Messages that do not match stay where they are, in order. Raises ``ReceiveTimeout``, and
+    in a coroutine ``WouldBlockLoop`` unless ``timeout`` is 0; then nothing else runs there.
     """
     check_timeout(timeout)
     proc = current() if timeout == 0 else waiter("process.receive")
     deadline = None if timeout is None else proc.node.clock.now() + timeout
     seen = 0
+    waited = False
     while True:
         try:
             found, item, seen = scan(proc, seen, types, where)
@@ -178,8 +188,11 @@ def receive(
             return item
         check_wanted(types, where)  # here, as what has been found was wanted
         if deadline is not None and proc.node.clock.now() >= deadline:
+            if not waited:
+                proc.give_way()  # who polls is not to keep out what it polls for
             raise no_message(types, timeout)
         proc.park(ANY, deadline, seen)
+        waited = True
 
 
 def no_message(types: tuple[type, ...], timeout: float | None) -> ReceiveTimeout:
@@ -195,13 +208,12 @@ def _name(kind: Any) -> str:
 def sleep(seconds: float) -> None:
     """Wait ``seconds`` (``float("inf")`` for ever); messages stay in the mailbox.
 
-    Raises ``WouldBlockLoop`` in a coroutine.
+    0 lets others run. Raises ``WouldBlockLoop`` in a coroutine.
     """
     check_seconds("seconds", seconds)
     proc = waiter("process.sleep")
-    deadline = proc.node.clock.now() + seconds
-    while proc.node.clock.now() < deadline:
-        proc.park(REPLY, deadline if seconds != float("inf") else None)
+    now = proc.node.clock.now
+    sleep_until(proc, now, now() + seconds)
 
 
 # Links and monitors.

@@ -217,6 +217,9 @@ class Process:
         """
         raise NotImplementedError
 
+    def give_way(self) -> None:
+        """Let those run that share the body's thread; here none do."""
+
     def wake(self) -> None:
         """Let a parked body go on. Called by the owner."""
         raise NotImplementedError

@@ -85,6 +85,12 @@ class TaskProcess(LockedProcess):
         if not self.alive:
             self.raise_dead()
 
+    async def give_way_later(self) -> None:
+        """What ``give_way`` is elsewhere."""
+        await asyncio.sleep(0)
+        if not self.alive:
+            self.raise_dead()
+
     def start(self) -> None:
         if asyncio._get_running_loop() is self.loop:
             self._begin()

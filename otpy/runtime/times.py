@@ -5,6 +5,7 @@ from typing import Any
 
 from otpy.runtime._current import current
 from otpy.runtime.arguments import check_seconds, checked_ref
+from otpy.runtime.record import REPLY, Process
 from otpy.terms.errors import BadArgument
 from otpy.terms.messages import TimerCancelled, TimerFired, TimerRead
 from otpy.terms.names import local_key
@@ -16,6 +17,16 @@ def check_instant(value: object) -> None:
     """Raise ``BadArgument`` unless ``value`` can be a time of ``monotonic_time``."""
     if not is_instant(value):
         raise BadArgument(f"abs: {value!r}; expected an instant of process.monotonic_time()")
+
+
+def sleep_until(me: Process, now: Callable[[], float], deadline: float) -> None:
+    """Park ``me`` until ``now()`` shows ``deadline``; if it does already, let others run."""
+    waited = False
+    while now() < deadline:
+        me.park(REPLY, None if deadline == float("inf") else deadline)
+        waited = True
+    if not waited:
+        me.give_way()
 
 
 def monotonic_time() -> float:

@@ -97,9 +97,10 @@ def assert_received(*what: Any, where: Where | None = None, message: str | None 
     """As ``assert_receive``, of a message that must be there already."""
     expected = Expected(what, where)
     try:
-        return process.receive(where=expected.matches, timeout=0)
+        return process.take(where=expected.matches)
     except ReceiveTimeout:
         told = message or f"no matching message in the mailbox: {expected}\n{_mailbox()}"
+        current().give_way()  # who asserts it until it is true lets it come
     raise AssertionError(told)
 
 

@@ -27,13 +27,17 @@ async def receive(
     now = me.node.clock.now
     deadline = None if timeout is None else now() + timeout
     seen = 0
+    waited = False
     while True:
         found, item, seen = scan(me, seen, types, where)
         if found:
             return item
         if deadline is not None and now() >= deadline:
+            if not waited:
+                await me.give_way_later()
             raise no_message(types, timeout)
         await me.wait(ANY, deadline, seen)
+        waited = True
 
 
 async def sleep(seconds: float) -> None:
@@ -42,8 +46,12 @@ async def sleep(seconds: float) -> None:
     async with _task.process() as me:
         now = me.node.clock.now
         deadline = now() + seconds
+        waited = False
         while now() < deadline:
             await me.wait(REPLY, deadline if seconds != float("inf") else None)
+            waited = True
+        if not waited:
+            await me.give_way_later()
 
 
 async def blocking(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
