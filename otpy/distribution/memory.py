@@ -2,8 +2,8 @@
 
 It has the promises of ``zeromq.py`` and no sockets: frames of one connection arrive in
 order or not at all, a connection that breaks stays broken, a stopped node breaks those
-that led to it. ``Network()`` runs on a thread of its own; in a simulation the scheduler
-drives it, and each frame takes a delay drawn from the seed.
+that led to it, behind its goodbye. ``Network()`` runs on a thread of its own; in a simulation
+the scheduler drives it, and each frame takes a delay drawn from the seed.
 
 A fault holds up what it concerns and drops nothing by itself: a frame on a way that is cut
 silently waits for the cut's end, as one that TCP sends again does, and what a paused node is
@@ -25,6 +25,7 @@ from otpy.terms.pid import Creation
 
 Job = Callable[[], None]
 TICK = 0.25  # seconds between looks at the directory
+PATIENCE = 2.0  # seconds that a stop waits for the network's thread, as over ZeroMQ
 Way = tuple[str, str]  # from one node to another
 
 
@@ -190,6 +191,11 @@ class Network:
                 self._thread = threading.Thread(target=self._main, name="otpy-net", daemon=True)
                 self._thread.start()
 
+    def is_here(self) -> bool:
+        """Whether what is to be done on the network's thread can be done at once."""
+        thread = self._thread
+        return self.simulated or thread is None or thread is threading.current_thread()
+
     def _main(self) -> None:
         while True:
             self.fire(self.clock.now())
@@ -297,6 +303,11 @@ class MemoryLink:
         while self.ready and self.open and (data := self.outbox.frame()) is not None:
             self.control(data)
 
+    def far_closed(self) -> None:
+        """The other side has closed: it breaks here behind what that one has said yet."""
+        way = (self.far_name, self.transport.name)
+        self.last_back = self._after(self.last_back, self.broken, way, self.transport)
+
     def broken(self) -> None:
         """The connection is gone."""
         if self.open:
@@ -338,16 +349,34 @@ class MemoryTransport:
         self.name = name
         self.network.begin()
 
-    def stop(self) -> None:
-        """Close everything: connections that lead here break."""
+    def stop(self, last: Job | None = None) -> None:
+        """Do ``last`` on the network's thread, and close everything: what leads here breaks."""
+        if self.network.is_here():
+            self._end(last)
+            return
+        ended = threading.Event()
+
+        def end() -> None:
+            try:
+                self._end(last)
+            finally:
+                ended.set()
+
+        self.network.at(0.0, end)
+        ended.wait(PATIENCE)
+
+    def _end(self, last: Job | None) -> None:
+        if not self.open:
+            return
+        if last is not None:
+            last()
         self.open = False
         self.network.listening.pop(self.address, None)
         for link in list(self.network.links):
             if link.transport is self:
                 link.close()
             elif link.far is self:
-                way = (self.name, link.transport.name)
-                self.network.at(self.network.delay(), link.broken, way, link.transport)
+                link.far_closed()
 
     def soon(self, job: Job) -> None:
         """Run a job on the network's thread."""

@@ -216,9 +216,8 @@ class Mesh:
             for peer in list(self.peers.values()):
                 self._end(peer, "stopped")
 
-        self.wire.soon(end)
-        self.discovery.close()
-        self.wire.stop()
+        self.wire.stop(end)
+        self.discovery.close()  # it may have to wait for a look-up, and the goodbye does not
         self.stopped = True
         self.routing.close()
 

@@ -64,8 +64,8 @@ class Transport(Protocol):
     def start(self, name: str) -> None:
         """Begin to work."""
 
-    def stop(self) -> None:
-        """Close everything."""
+    def stop(self, last: Callable[[], None] | None = None) -> None:
+        """Do ``last`` on the transport's thread, so its frames go out; then close everything."""
 
     def soon(self, job: Callable[[], None]) -> None:
         """Run a job on the transport's thread."""

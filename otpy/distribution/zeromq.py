@@ -258,12 +258,14 @@ class Wire:
         except OSError:
             pass  # the wire is closed
 
-    def stop(self, timeout: float = 2.0) -> None:
-        """Close everything."""
+    def stop(self, last: Callable[[], None] | None = None, timeout: float = 2.0) -> None:
+        """Do ``last`` on the I/O thread, and close everything."""
         if not self._begun:
             self.close_all()
         elif not self._over:
             ended = threading.Event()
+            if last is not None:
+                self.soon(last)
             self.soon(lambda: self._end(ended))
             if self.sched.thread is not threading.current_thread():
                 ended.wait(timeout)

@@ -59,7 +59,7 @@ class Stopping:
     def _prepare(self, reason: Any, timeout: float) -> None:
         node = self.node
         if node.simulated:
-            # From outside nobody would drive its processes: there its end is that of a crash.
+            # From outside nobody would drive them.
             if HERE.sched is not None:
                 self._run_hooks(reason, timeout)
             return

@@ -1,16 +1,20 @@
 """The demo's story over the in-memory transport, under seeds and on real threads."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 from weakref import ref as weakref
 
 import pytest
 
-from otpy import Global, Node, Pid, gen_server, process, supervisor
-from otpy.cluster import global_
+from otpy import Global, Node, Pid, gen_server, node, process, supervisor
+from otpy.cluster import _dynamic, global_
 from otpy.distribution.memory import Network
+from otpy.distribution.mesh import Mesh
 from otpy.distribution.start import start_mesh
+from otpy.runtime._current import current
 from otpy.terms.errors import AddressInUse, NodeNameTaken
+from otpy.terms.names import NO_NODE
 from otpy.testing.simulation import ClusterSimulation
 from otpy.testing.waiting import eventually
 from otpy.tools.leader_worker import LeaderWorker
@@ -88,12 +92,12 @@ def two_nodes() -> Iterator[tuple[Network, Node, Node]]:
     """Two nodes with real schedulers, joined in memory."""
     network = Network()
     nodes = [Node(name).start() for name in (A, B)]
-    for node in nodes:
-        start_mesh(node, network=network)
-        global_.start(node)
+    for each in nodes:
+        start_mesh(each, network=network)
+        global_.start(each)
     yield network, nodes[0], nodes[1]
-    for node in nodes:
-        node.stop()
+    for each in nodes:
+        each.stop()
 
 
 def test_nodes_on_real_threads_share_a_name_and_split(
@@ -114,6 +118,102 @@ def test_nodes_on_real_threads_share_a_name_and_split(
         eventually(lambda: bool(a.peers) and bool(b.peers))
         with b.attached():
             eventually(lambda: gen_server.whereis(Global("here")) == holder)
+
+
+def ends(node: Node) -> list[tuple[str, str]]:
+    """The ends of a node's sessions from now on: with whom, and why."""
+    found: list[tuple[str, str]] = []
+    node.events.attach(
+        "ends", "node_down", lambda _, data: found.append((data["node"], data["reason"]))
+    )
+    return found
+
+
+def dialed_from(mesh: Mesh) -> list[str]:
+    """The addresses that a node dials from now on."""
+    wire, found = mesh.wire, list[str]()
+    connect = wire.connect
+
+    def connecting(address: str, lock: Any) -> Any:
+        found.append(address)
+        return connect(address, lock)
+
+    wire.connect = connecting  # type: ignore[method-assign]
+    return found
+
+
+def inside(sim: ClusterSimulation) -> None:
+    """Stop a node as a process of it does."""
+    sim.nodes[A].halt("normal")
+
+
+def outside(sim: ClusterSimulation) -> None:
+    """Stop a node from outside the simulation."""
+    sim.nodes[A].stop()
+
+
+@pytest.mark.parametrize("stop", [inside, outside])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_node_that_stops_says_goodbye_and_is_left_alone(
+    seed: int, stop: Callable[[ClusterSimulation], None]
+) -> None:
+    sim = ClusterSimulation(seed, NAMES)
+    sim.wait(lambda: meshed(sim))
+    here, there = sim.meshes[A], sim.meshes[B]
+    there.join(A, f"tcp://sim:{here.port}")  # so that it would be dialed for ever
+    sim.let_pass(1.0)
+    at_a, at_b, dialed = ends(sim.nodes[A]), ends(sim.nodes[B]), dialed_from(there)
+    stop(sim)
+    sim.let_pass(0.01)
+    assert sorted(at_a) == [(B, "stopped"), (C, "stopped")]
+    assert at_b == [(A, "bye")], "nothing of the connection's end comes before it"
+    sim.let_pass(9.0)
+    assert dialed == []
+    sim.kill(A)
+    sim.restart(A)
+    sim.wait(lambda: meshed(sim), 1.0)
+
+
+def test_a_node_that_crashes_says_nothing_and_is_dialed_again() -> None:
+    sim = ClusterSimulation(1, NAMES)
+    sim.wait(lambda: meshed(sim))
+    there = sim.meshes[B]
+    there.join(A, f"tcp://sim:{sim.meshes[A].port}")
+    sim.let_pass(1.0)
+    at_a, at_b, dialed = ends(sim.nodes[A]), ends(sim.nodes[B]), dialed_from(there)
+    sim.kill(A)
+    sim.let_pass(9.0)
+    assert at_a == []
+    assert at_b == [(A, "connection_closed")]
+    assert len(dialed) > 5
+
+
+def test_a_node_that_is_taken_off_the_net_says_goodbye_and_may_come_back() -> None:
+    sim = ClusterSimulation(1, (B,))
+    sim.let_pass(1.0)  # else the two would have begun in the same millisecond
+    sim.nodes[NO_NODE] = sim._node(NO_NODE)  # pyright: ignore[reportPrivateUsage]
+    at_b = ends(sim.nodes[B])
+
+    def comes_and_goes() -> None:
+        for _ in range(2):
+            _dynamic.start(current(), A, 0.0, {"network": sim.network})
+            process.sleep(1.0)
+            assert node.list_() == [B]
+            node.stop()
+            assert node.list_() == []
+            process.sleep(0.01)
+
+    sim.call(NO_NODE, comes_and_goes)
+    assert at_b == [(A, "bye")] * 2
+
+
+def test_a_node_on_real_threads_says_goodbye_too(two_nodes: tuple[Network, Node, Node]) -> None:
+    _, a, b = two_nodes
+    eventually(lambda: list(a.peers) == [B] and list(b.peers) == [A])
+    at_a, at_b = ends(a), ends(b)
+    a.stop()
+    assert at_a == [(B, "stopped")], "the stop waits for the network's thread"
+    assert eventually(lambda: at_b) == [(A, "bye")]
 
 
 def test_a_taken_name_or_port_is_refused() -> None:
