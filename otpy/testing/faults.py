@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, cast
 
+from otpy.machines.lease_granter import EPSILON
 from otpy.terms.errors import BadArgument
 from otpy.terms.values import INFINITE as INF
 from otpy.terms.values import is_seconds
@@ -77,7 +78,9 @@ class ClockSkew:
 Fault = Partition | OneWay | Break | Pause | Crash | ClockSkew
 Schedule = Sequence[tuple[float, Fault]]
 KINDS: tuple[type[Fault], ...] = (Partition, OneWay, Break, Pause, Crash, ClockSkew)
-SKEW = 0.0049  # of a drawn rate, either way: two clocks differ by less than leases allow, 1%
+# Of a drawn rate, either way. All that leases allow: a promise by a clock that is so fast still
+# outlasts the lease by one that is so slow.
+SKEW = EPSILON
 
 
 def draw_schedule(

@@ -79,14 +79,14 @@ class Watched:
 
     def end_one(self) -> None:
         """End a holder, or who stands by."""
-        node = self.sim.nodes.get(self.draw.choice(NAMES))
+        node = self.sim.nodes.get(self.draw.choice(self.sim.names))
         held = [pid for pid in node.own(Held) if pid in node.procs] if node else []
         for pid in held[:1]:
             self.sim.nodes[pid.node].signal(ExitSignal(pid, pid, "kill", False))
 
     def agreed(self) -> bool:
         """Whether one has the name, and every node knows that."""
-        views = {self.sim.whereis(name, KEY) for name in NAMES}
+        views = {self.sim.whereis(name, KEY) for name in self.sim.names}
         lives = [pid for pid, _ in self.leases() if pid in self.sim.nodes[pid.node].procs]
         valid = [pid for pid, lease in self.leases() if lease.valid()]
         return lives == valid == [*views]
@@ -122,12 +122,13 @@ SEARCH = Search(
     kinds=(Crash, Crash, OneWay, Partition, Pause, ClockSkew),
     options=OPTIONS,
 )
-# Whoever holds it on the node with the slow clock is paused; the others' clocks are fast.
+# Whoever holds it on the node with the slow clock is paused; the others' clocks are fast, but not
+# before it is held: else a fast one would be the first to get it.
 SLOW_AND_PAUSED = (
-    (1.0, ClockSkew(NAMES[0], 1 - SKEW, 40.0)),
-    (1.0, ClockSkew(NAMES[1], 1 + SKEW, 40.0)),
-    (1.0, ClockSkew(NAMES[2], 1 + SKEW, 40.0)),
-    (6.0, Pause(NAMES[0], 10.0)),
+    (4.0, ClockSkew(NAMES[0], 1 - SKEW, 40.0)),
+    (4.0, ClockSkew(NAMES[1], 1 + SKEW, 40.0)),
+    (4.0, ClockSkew(NAMES[2], 1 + SKEW, 40.0)),
+    (8.0, Pause(NAMES[0], 10.0)),
 )
 SKEWED = Search(holds, start, faults=SLOW_AND_PAUSED, options=OPTIONS)
 NOT_SKEWED = replace(SKEWED, faults=SLOW_AND_PAUSED[-1:])
