@@ -30,19 +30,20 @@ class Search:
     window: tuple[float, float] = (1.0, 60.0)
     kinds: Sequence[type[Fault]] = KINDS
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])  # of the simulation
+    nodes: tuple[str, ...] = NAMES
 
     def schedule(self, seed: int) -> Schedule:
         """The faults of a seed."""
         if not isinstance(self.faults, int):
             return self.faults
-        return draw_schedule(Random(seed), NAMES, self.faults, self.window, self.kinds)
+        return draw_schedule(Random(seed), self.nodes, self.faults, self.window, self.kinds)
 
     def run(self, seeds: Iterable[int]) -> int:
         """Run it under these seeds; how many that were. Raises ``SimulationFailed``."""
         return simulate(
             self.test,
             seeds=seeds,
-            nodes=NAMES,
+            nodes=self.nodes,
             faults=self.faults,
             kinds=self.kinds,
             window=self.window,
@@ -54,7 +55,7 @@ class Search:
 def breaks_within(seeds: int, search: Search) -> bool:
     """Whether a seed of so many finds a promise broken; no time is lost on making it smaller."""
     for seed in range(seeds):
-        sim = ClusterSimulation(seed, NAMES, start=search.start, **search.options)
+        sim = ClusterSimulation(seed, search.nodes, start=search.start, **search.options)
         sim.schedule(search.schedule(seed))
         try:
             search.test(sim)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.testing import global_cluster, lease_cluster, pg_cluster
+from tests.testing import global_cluster, lease_changes, lease_cluster, pg_cluster
 from tests.testing.searches import Search
 
 CHUNK = 100
@@ -31,6 +31,7 @@ SHARES = (
     Share("pg", pg_cluster.SEARCH, 4200),
     Share("leases", lease_cluster.SEARCH, 500),
     Share("leases_skewed", lease_cluster.SKEWED, 100),
+    Share("leases_changed", lease_changes.SEARCH, 200),
 )
 CHUNKS = [
     pytest.param(share.search, first, id=f"{share.name}-{first}")
@@ -60,5 +61,5 @@ def test_what_is_promised_holds_under_every_seed(search: Search, first: int) -> 
 
 def test_ten_thousand_seeds_are_searched() -> None:
     assert len(CHUNKS) * CHUNK >= 10_000
-    assert {share.name for share in SHARES} >= {"global", "pg", "leases"}
+    assert {share.name for share in SHARES} >= {"global", "pg", "leases", "leases_changed"}
     assert len({chunk.id for chunk in CHUNKS}) == len(CHUNKS), "no seed counts twice"
