@@ -99,6 +99,11 @@ class SimulatedLock(_Lock):
         """Whether somebody has it."""
         return self._lock.locked()
 
+    def _at_fork_reinit(self) -> None:
+        """In a forked child: nobody has it. Modules that are imported hand it to ``os``."""
+        self._lock = _allocate()
+        self._waiting.clear()
+
 
 class SimulatedRLock(_Lock):
     """``threading.RLock()``, made in a simulation: it belongs to a process, else to a thread."""
@@ -141,6 +146,11 @@ class SimulatedRLock(_Lock):
     def _acquire_restore(self, saved: tuple[int, Any]) -> None:
         self._block.acquire()
         self._count, self._owner = saved
+
+    def _at_fork_reinit(self) -> None:
+        """In a forked child: nobody has it. ``logging`` asks this of a handler's lock."""
+        self._block = SimulatedLock()
+        self._owner, self._count = None, 0
 
 
 def _me() -> Any:

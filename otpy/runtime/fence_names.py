@@ -121,15 +121,20 @@ def _identifier(version: int) -> Callable[..., uuid.UUID]:
 
 
 class _Kind(type):
-    """A class that stands for another one: whatever is one of that is one of it."""
+    """A class that stands for another one: whatever is one of that is one of it.
+
+    A class that a simulation derives from it is a class like any other, also afterwards.
+    """
 
     real: type
 
     def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, cls.real)
+        real = vars(cls).get("real")
+        return super().__instancecheck__(value) if real is None else isinstance(value, real)
 
     def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, cls.real)
+        real = vars(cls).get("real")
+        return super().__subclasscheck__(kind) if real is None else issubclass(kind, real)
 
 
 def _dates() -> Iterator[Replacement]:
@@ -139,12 +144,13 @@ def _dates() -> Iterator[Replacement]:
         """``datetime.datetime`` that asks the simulation for the time."""
 
         def __new__(cls, *args: Any, **options: Any) -> Any:
-            return real(*args, **options)
+            return real.__new__(real if cls is Datetime else cls, *args, **options)
 
         @classmethod
         def now(cls, tz: Any = None) -> Any:
+            kind: Any = super() if cls is not Datetime else real
             fence = here()
-            return real.now(tz) if fence is None else real.fromtimestamp(fence.now(), tz)
+            return kind.now(tz) if fence is None else kind.fromtimestamp(fence.now(), tz)
 
         @classmethod
         def today(cls) -> Any:
@@ -158,11 +164,12 @@ def _dates() -> Iterator[Replacement]:
         """``datetime.date`` that asks the simulation for the day."""
 
         def __new__(cls, *args: Any, **options: Any) -> Any:
-            return real_date(*args, **options)
+            return real_date.__new__(real_date if cls is Date else cls, *args, **options)
 
         @classmethod
         def today(cls) -> Any:
-            return Datetime.now().date()
+            day = Datetime.now()
+            return cls(day.year, day.month, day.day)
 
     Datetime.real, Date.real = real, real_date
     yield datetime, "datetime", Datetime

@@ -24,6 +24,7 @@ from otpy.testing import ClusterSimulation, Simulation, SimulationFailed, captur
 
 START = 1_000_000.0  # what the virtual clock shows first
 DAY = datetime.date(1970, 1, 12)
+ROOT = Path(__file__).parents[2]
 
 
 def in_simulation(fn: Callable[[], Any], seed: int = 1) -> Any:
@@ -77,6 +78,41 @@ def test_the_day_is_the_virtual_one() -> None:
     assert in_simulation(body) == [START, DAY, 12, "1970", 1]
     assert datetime.datetime is plain
     assert datetime.datetime.now().year > 2000
+
+
+def test_a_class_of_dates_that_is_made_in_a_simulation_is_a_class_like_any_other() -> None:
+    def body() -> tuple[Any, Any]:
+        class Moment(datetime.datetime):
+            pass
+
+        class Day(datetime.date):
+            pass
+
+        assert [type(Moment.now()), type(Moment.today()), type(Day.today())] == [
+            Moment,
+            Moment,
+            Day,
+        ]
+        assert Moment.now(datetime.UTC).timestamp() == START
+        return Moment, Day
+
+    kind, day = in_simulation(body)
+    made = kind(2020, 2, 3, 4, fold=1)
+    assert (type(made), made.hour, made.fold, type(day(2020, 2, 3))) == (kind, 4, 1, day)
+    assert type(kind.now()) is kind
+    assert day.today().year > 2000
+    assert [type(kind.fromisoformat("2020-02-03")), made + datetime.timedelta(1) > made] == [
+        kind,
+        True,
+    ]
+    plain = datetime.datetime.now()
+    assert [isinstance(made, kind), isinstance(plain, kind), isinstance(plain, day)] == [
+        True,
+        False,
+        False,
+    ]
+    assert issubclass(kind, datetime.datetime)
+    assert not issubclass(datetime.datetime, kind)
 
 
 def test_time_sleep_parks_the_process_and_lets_others_run() -> None:
@@ -394,6 +430,16 @@ def test_code_is_loaded_and_errors_are_logged_as_ever() -> None:
     with capture_log() as log:
         in_simulation(body)
     assert "1 / 0" in log.text, "with the source line"
+
+
+def test_modules_imported_for_the_first_time_in_a_simulation_are_as_good_as_any() -> None:
+    names = (
+        *("threading", "logging", "logging.handlers", "queue", "concurrent.futures.thread"),
+        *("asyncio", "multiprocessing", "multiprocessing.pool", "multiprocessing.managers"),
+    )
+    program = [sys.executable, "-m", "tests.testing.imports_program", *names]
+    done = subprocess.run(program, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == ("done\n", "")
 
 
 def test_what_is_refused_and_swallowed_fails_the_search(
