@@ -52,7 +52,7 @@ def answer(me: Process, from_: From, ok: bool, value: Any) -> None:
     node = me.node
     pid = from_.pid
     caller = node.procs.get(pid)
-    if type(caller) is GreenProcess and HERE.sched is caller.sched:
+    if isinstance(caller, GreenProcess) and HERE.sched is caller.sched:
         caller.take_reply(from_.tag, ok, value)
     elif isinstance(caller, LockedProcess) and caller.direct and isinstance(me, LockedProcess):
         reply_from(me, caller, from_.tag, ok, value)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import count
 from random import Random
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -31,7 +32,12 @@ FILES = frozenset(
 REFUSED = FILES | {
     *("socket.__new__", "socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname"),
     *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "os.kill"),
-    *("subprocess.Popen", "_thread.start_new_thread", "_thread.start_joinable_thread"),
+    *(
+        "signal.pthread_kill",
+        "subprocess.Popen",
+        "_thread.start_new_thread",
+        "_thread.start_joinable_thread",
+    ),
 }
 # Whose files are no part of what is simulated: code that is loaded, its source, logs.
 EXCUSED = frozenset(
@@ -53,6 +59,9 @@ class Fence:
         self.random = Random(f"fence {seed}")
         self.refused: list[NotSimulated] = []
         self.blocks = 0  # of ``up``, one in another
+        self.threads: dict[Any, threading.Thread] = {}  # those that processes stand for
+        self.thread_numbers = count(1)
+        self.many_threads = 0  # so many may be there at the next look for those that have ended
 
     def now(self) -> float:
         """The clock of the node whose code runs, in seconds; else that of the simulation."""

@@ -1,4 +1,4 @@
-"""The names that a simulation replaces: clocks, dice, identifiers, locks.
+"""The names that a simulation replaces: clocks, dice, identifiers, locks, threads.
 
 Each replacement asks who calls it, and is the real thing on any other thread.
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 from otpy.runtime.fence import Fence, here, refuse
 from otpy.runtime.fence_locks import SimulatedLock, SimulatedRLock, waiting_process
+from otpy.runtime.fence_threads import is_own, threads
 from otpy.runtime.times import sleep_until
 
 Replacement = tuple[Any, str, Any]  # whose, name, what
@@ -183,8 +184,7 @@ def _locks() -> Iterator[Replacement]:
         def make() -> Any:
             # otpy's own locks are never held by a process that waits.
             caller = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
-            own = str(caller.f_globals.get("__name__")).startswith("otpy.")
-            return real() if own or here() is None else simulated()
+            return real() if is_own(caller) or here() is None else simulated()
 
         return make
 
@@ -216,7 +216,14 @@ def _threads() -> Iterator[Replacement]:
                 yield owner, name, _instead(real, _no_thread)
 
 
-REPLACED: list[Replacement] = [*_clocks(), *_dice(), *_dates(), *_locks(), *_threads()]
+REPLACED: list[Replacement] = [
+    *_clocks(),
+    *_dice(),
+    *_dates(),
+    *_locks(),
+    *_threads(),
+    *threads(),
+]
 _BEFORE: list[Replacement] = []
 
 

@@ -29,7 +29,7 @@ from otpy.runtime.ports import (
     system_entropy,
 )
 from otpy.runtime.record import Effects, Process, Server, absent, with_reason
-from otpy.runtime.scheduler import GreenProcess, Scheduler
+from otpy.runtime.scheduler import GreenProcess, Scheduler, ThreadStandIn
 from otpy.runtime.spawning import spawn_here
 from otpy.runtime.stopping import After, Before, Stopping
 from otpy.runtime.tasks import LoopThread, TaskProcess
@@ -264,7 +264,7 @@ class Node:
             proc: Process = TaskProcess(self, pid, fn, args, self.loop)
         elif sched is not None:
             sched.begin()  # that of the cluster's servers begins when there is one
-            proc = GreenProcess(self, pid, fn, args, sched)
+            proc = (ThreadStandIn if kind == "thread" else GreenProcess)(self, pid, fn, args, sched)
         else:
             proc = ThreadProcess(self, pid, fn, args)
         proc.server = server

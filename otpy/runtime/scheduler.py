@@ -142,6 +142,12 @@ class GreenProcess(Process):
                 server.handle(TIMED_OUT)
 
 
+class ThreadStandIn(GreenProcess):
+    """In a simulation: a process that has a thread of its own elsewhere."""
+
+    __slots__ = ()
+
+
 class Source(Protocol):
     """What has something to do at times: ``heap`` tells when, first the earliest."""
 

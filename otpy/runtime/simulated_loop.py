@@ -82,7 +82,7 @@ class SimulatedPool:
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run ``job`` soon. It must not raise."""
-        self._node.make("green", job).start()
+        self._node.make("thread", job).start()
 
     def stop(self) -> None:
         """There are no threads to leave."""
