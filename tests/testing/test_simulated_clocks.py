@@ -11,6 +11,7 @@ from otpy.runtime.simulated import NodeClock, VirtualClock
 from otpy.terms.errors import BadArgument
 from otpy.testing.faults import ClockSkew, Crash, Pause
 from otpy.testing.simulation import ClusterSimulation
+from tests.testing.bodies import ticks
 
 A, B = NAMES = ("a@sim", "b@sim")
 
@@ -19,15 +20,6 @@ def cluster() -> ClusterSimulation:
     sim = ClusterSimulation(1, NAMES)
     sim.wait(sim.meshed)
     return sim
-
-
-def ticks(log: list[float], sim: ClusterSimulation) -> Any:
-    def body() -> None:
-        while True:
-            process.sleep(1.0)
-            log.append(sim.elapsed)
-
-    return body
 
 
 def shown(sim: ClusterSimulation, name: str) -> float:

@@ -28,6 +28,7 @@ from otpy.testing.faults import (
 )
 from otpy.testing.simulation import ClusterSimulation
 from tests.testing import cluster_program as program
+from tests.testing.bodies import ticks
 
 A, B, C = NAMES = ("a@sim", "b@sim", "c@sim")
 TICK = 10.0  # seconds after which a silent node is down
@@ -99,15 +100,6 @@ def test_a_long_one_way_cut_ends_the_session_on_both_sides_and_no_other() -> Non
     assert sees(sim, A) == sees(sim, B) == [C], "a connection needs both ways"
     sim.let_faults_pass()
     sim.wait(sim.meshed, 20.0)
-
-
-def ticks(log: list[float], sim: ClusterSimulation) -> Any:
-    def body() -> None:
-        while True:
-            process.sleep(1.0)
-            log.append(sim.elapsed)
-
-    return body
 
 
 def test_a_paused_node_runs_nothing_and_its_clock_goes_on() -> None:
