@@ -101,7 +101,7 @@ def test_sockets_are_served_though_a_server_has_always_more_to_do(pair: tuple[No
 
     def busy() -> None:
         while not arrived.is_set():
-            current().give_way()  # type: ignore[attr-defined]  # a green process
+            current().give_way()
 
     def listen() -> None:
         process.register(self_pid(), "listener")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.testing import global_cluster, lease_changes, lease_cluster, pg_cluster
+from tests.testing import global_cluster, global_elsewhere, lease_changes, lease_cluster, pg_cluster
 from tests.testing.searches import Search
 
 CHUNK = 100
@@ -28,6 +28,8 @@ class Share:
 SHARES = (
     Share("global", global_cluster.SEARCH, 5000),
     Share("global_restless", global_cluster.RESTLESS, 200),
+    Share("global_elsewhere", global_elsewhere.SEARCH, 100),
+    Share("global_elsewhere_one_way", global_elsewhere.ONE_WAY, 100),
     Share("pg", pg_cluster.SEARCH, 4200),
     Share("leases", lease_cluster.SEARCH, 500),
     Share("leases_skewed", lease_cluster.SKEWED, 100),
