@@ -56,6 +56,9 @@ def _clocks() -> Iterator[Replacement]:
     for name in CLOCKS:
         yield time, name, _instead(getattr(time, name), _seconds)
         yield time, f"{name}_ns", _instead(getattr(time, f"{name}_ns"), _nanoseconds)
+    for name, tell in (("clock_gettime", _seconds), ("clock_gettime_ns", _nanoseconds)):
+        if hasattr(time, name):
+            yield time, name, _instead(getattr(time, name), _of_any_clock(tell))
     yield time, "sleep", _instead(time.sleep, _sleep)
     # Those below tell the time of now if they are given none.
     for name in ("ctime", "gmtime", "localtime"):
@@ -70,6 +73,13 @@ def _clocks() -> Iterator[Replacement]:
     monotonic = _instead(time.monotonic, _seconds)
     yield threading, "_time", monotonic
     yield queue, "time", monotonic
+
+
+def _of_any_clock(tell: Callable[[Fence], Any]) -> Callable[..., Any]:
+    def now(fence: Fence, which: int) -> Any:
+        return tell(fence)
+
+    return now
 
 
 def _now_as_default(real: Any) -> Callable[..., Any]:
@@ -96,13 +106,15 @@ def _dice() -> Iterator[Replacement]:
     urandom = _instead(os.urandom, _random_bytes)
     yield os, "urandom", urandom
     yield random, "_urandom", urandom
+    if hasattr(os, "getrandom"):
+        yield os, "getrandom", _instead(os.getrandom, _random_bytes)
     for name in ("uuid1", "uuid6", "uuid7"):  # the others ask os.urandom
         real = getattr(uuid, name, None)
         if real is not None:
             yield uuid, name, _instead(real, _identifier(int(name[-1])))
 
 
-def _random_bytes(fence: Fence, size: int) -> bytes:
+def _random_bytes(fence: Fence, size: int, flags: int = 0) -> bytes:
     return fence.random.randbytes(size)
 
 

@@ -62,6 +62,14 @@ def test_every_clock_is_the_virtual_one(clock: str) -> None:
     assert 0 <= getattr(time, clock)() - real < 60, "outside it is the real one"
 
 
+def test_a_clock_that_is_asked_by_its_number_is_the_virtual_one_too() -> None:
+    def body() -> tuple[float, int]:
+        return time.clock_gettime(time.CLOCK_MONOTONIC), time.clock_gettime_ns(time.CLOCK_REALTIME)
+
+    assert in_simulation(body) == (START, int(START * 1e9))
+    assert time.clock_gettime(time.CLOCK_REALTIME) == pytest.approx(time.time(), abs=60)
+
+
 def test_the_day_is_the_virtual_one() -> None:
     def body() -> list[Any]:
         assert isinstance(datetime.datetime(2020, 1, 1), datetime.datetime)
@@ -156,6 +164,7 @@ def chances() -> list[Any]:
         random.SystemRandom().random(),
         secrets.token_hex(8),
         os.urandom(8),
+        os.getrandom(8),
         uuid.uuid4(),
         uuid.uuid1(),
     ]
