@@ -6,7 +6,7 @@ is ``_global_server.py``. ``start(node)`` gives a node its part; from then on
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,6 +172,8 @@ def start(
 ) -> None:
     """Start the global name server of a node; twice is once.
 
+    One that was killed is started again, with the options that it had and without a name.
+
     ``multi_name_action="allow"`` lets one process have several names, as OTP's
     ``global_multi_name_action`` does. ``lease_time`` is the length in seconds of the leases of
     names with a quorum, the same on all nodes; ``state_dir`` is where this node keeps what it has
@@ -189,17 +191,33 @@ def start(
     often = _often(names_per_minute)
     if multi_name_action not in ("deny", "allow"):
         raise BadArgument(f"multi_name_action={multi_name_action!r}; expected 'deny' or 'allow'")
-    if "global" in node.name_services:
+    service = node.name_services.get("global")
+    if isinstance(service, GlobalNames):
+        _start_again(service)
         return
     check_may_wait("global_.start")
     folder = Directory(Path(state_dir)) if isinstance(state_dir, (str, Path)) else state_dir
     service = GlobalNames(node, multi_name_action == "allow", float(lease_time), folder, often)
-    here = current_or_none()
-    with nullcontext() if here is not None and here.node is node else node.attached():
+    with _process_of(node):
         service.leases.start()
         service.pid = gen_server.start(Server, service, name=SERVER)
     node.masks["global"] = service.deaths.mask
     node.name_services["global"] = service
+
+
+def _process_of(node: Node) -> AbstractContextManager[object]:
+    """To be a process of the node meanwhile."""
+    here = current_or_none()
+    return nullcontext() if here is not None and here.node is node else node.attached()
+
+
+def _start_again(service: GlobalNames) -> None:
+    """If somebody has killed the name server: begin anew, without a name."""
+    if service.node.names.whereis(SERVER) is None:
+        check_may_wait("global_.start")
+        service.names = Names(service.node.name, many_names=service.names.many_names)
+        with _process_of(service.node):
+            service.pid = gen_server.start(Server, service, name=SERVER)
 
 
 def _often(names_per_minute: Any) -> Often | None:
