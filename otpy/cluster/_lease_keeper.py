@@ -28,8 +28,10 @@ LOG = logging.getLogger("otpy.global")
 PAUSE = 1.0  # seconds until the next try
 
 
-class LeaseKeeper(GenServer[Pid | None], kernel=True):
+class LeaseKeeper(GenServer[Pid | None]):
     """The process. Its state is the lease server, when there is one."""
+
+    kind = "cluster"  # as the server that it keeps: at a node's end both are killed in order
 
     def init(self, arg: Service) -> Ok[Pid | None]:
         process.flag(trap_exit=True)
