@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from otpy import Down, NotDistributed, global_, process, sys
+from otpy import Down, Node, NotDistributed, Pid, global_, process, sys
 from otpy.cluster._global_server import SERVER
 from otpy.terms.names import At
 from otpy.testing import eventually
@@ -19,11 +19,8 @@ def server_state(cluster: Cluster, short: str) -> Any:
         return sys.get_state(SERVER)
 
 
-def test_glob_01_a_name_server_that_began_just_after_the_look_for_it_takes_part(
-    cluster: Cluster,
-) -> None:
-    """Names are visible on all connected nodes, whichever of a server's first words and the news
-    that there is none comes first."""
+def two_names(cluster: Cluster) -> tuple[Node, Node, Pid, Pid]:
+    """Two nodes; "here" is of the first one, "there" of the second."""
     cluster.start("ab")
     a, b = (cluster.nodes[short] for short in "ab")
     with a.attached():
@@ -32,6 +29,15 @@ def test_glob_01_a_name_server_that_began_just_after_the_look_for_it_takes_part(
     with b.attached():
         there = spawn()
         assert global_.register_name("there", there)
+    return a, b, here, there
+
+
+def test_glob_01_a_name_server_that_began_just_after_the_look_for_it_takes_part(
+    cluster: Cluster,
+) -> None:
+    """Names are visible on all connected nodes, whichever of a server's first words and the news
+    that there is none comes first."""
+    a, b, here, there = two_names(cluster)
     # The look came before b's server began, its answer after b's server had spoken.
     ref = server_state(cluster, "a").watched["server", b.name]
     with a.attached():
@@ -60,14 +66,7 @@ def test_glob_01_a_name_server_that_was_given_up_is_heard_again(cluster: Cluster
 
 
 def test_a_name_server_that_was_killed_is_started_again_without_a_name(cluster: Cluster) -> None:
-    cluster.start("ab")
-    a, b = (cluster.nodes[short] for short in "ab")
-    with a.attached():
-        here = spawn()
-        assert global_.register_name("here", here)
-    with b.attached():
-        there = spawn()
-        assert global_.register_name("there", there)
+    a, b, here, there = two_names(cluster)
     with a.attached():
         server = process.whereis(SERVER)
         assert server is not None
