@@ -416,7 +416,8 @@ class Scheduler:
             now = self.now()
             self._expire(now)
             for timers in self.sources:
-                if timers.heap and timers.heap[0][0] <= now:
+                heap = timers.heap
+                if heap and heap[0][0] <= now:
                     timers.fire(now)
         if self.late:
             self.do_late()
@@ -458,7 +459,8 @@ class Scheduler:
 
     def next_due(self) -> float | None:
         """When the earliest deadline or timer is due."""
-        times = [timers.heap[0][0] for timers in self.sources if timers.heap]
+        # Whoever cancels a timer may put another list in a heap's place between two looks at it.
+        times = [heap[0][0] for heap in [timers.heap for timers in self.sources] if heap]
         if self.heap:
             times.append(self.heap[0][0])
         return min(times) if times else None
@@ -471,10 +473,10 @@ class Scheduler:
         if self.stopping and not self.inbound:
             self.rest.look()  # what was left to do there is done
             return bool(self.ready or self.inbound)
+        # The flag is up before these looks, so whoever appends or arms a timer after them rings.
+        self._sleeping = True
         due = self.next_due()
         timeout = -1.0 if due is None else max(0.0, due - self.now())
-        self._sleeping = True
-        # The flag is up before this look, so whoever appends after it rings.
         if not self.inbound:
             self.rest.wait(min(timeout, 3600.0))
         self._sleeping = False

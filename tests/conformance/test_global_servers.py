@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import pytest
-
-from otpy import Down, Node, NotDistributed, Pid, global_, process, sys
+from otpy import Down, Node, Pid, global_, process, sys
 from otpy.cluster._global_server import SERVER
 from otpy.terms.names import At
 from otpy.testing import eventually
@@ -63,24 +61,3 @@ def test_glob_01_a_name_server_that_was_given_up_is_heard_again(cluster: Cluster
         more = spawn()
         assert global_.register_name("more", more)
     eventually(lambda: everywhere(cluster, "there", there) and everywhere(cluster, "more", more))
-
-
-def test_a_name_server_that_was_killed_is_started_again_without_a_name(cluster: Cluster) -> None:
-    a, b, here, there = two_names(cluster)
-    with a.attached():
-        server = process.whereis(SERVER)
-        assert server is not None
-        ref = process.monitor(server)
-        process.exit(server, "kill")
-        assert process.receive(Down, timeout=5).ref == ref
-        with pytest.raises(NotDistributed, match=r"call global_\.start\(node\)"):
-            global_.register_name("more", spawn())
-    with b.attached():
-        eventually(lambda: global_.whereis_name("here") is None)
-    global_.start(a)
-    eventually(lambda: everywhere(cluster, "there", there))
-    with a.attached():
-        assert global_.register_name("here", here)
-    assert everywhere(cluster, "here", here)
-    global_.start(a)
-    assert everywhere(cluster, "here", here)
