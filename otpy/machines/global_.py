@@ -208,9 +208,9 @@ class Names:
         """A session ended: its claims go, and nothing waits for it any more."""
         self.peers.pop(peer, None)
         effects: Effects = []
-        for name, pid in [(n, pid) for n, pids in self.behind.items() for pid in pids]:
-            if pid.node == peer:
-                self._forget_behind(name, pid)
+        gone = [(n, pid) for n, pids in self.behind.items() for pid in pids if pid.node == peer]
+        for name, pid in gone:
+            self._forget_behind(name, pid)
         lost = [(n, pid) for pid, names in self.named.items() if pid.node == peer for n in names]
         for name, pid in lost:
             effects += self._drop(name, pid, "noconnection")
@@ -228,7 +228,7 @@ class Names:
                 effects += self._done(request, False)
             elif wanted.asked == peer:
                 effects += self._ask_boss(request)
-        return self._owned(effects)
+        return effects
 
     def message(self, sender: str, message: Any) -> Effects:
         """A message of another node's machine; what is not one is ignored, as OTP does."""
@@ -240,19 +240,19 @@ class Names:
             case ("own", request, Wanted() as wanted):
                 key = (sender, request)
                 self.origins[key] = sender
-                return self._owned(self.register(key, wanted))
+                return self.register(key, wanted)
             case ("owned", request, bool(ok), others):
                 return self._done(request, ok, others)
             case ("ask", request, Wanted() as wanted):
                 return self._ask(sender, request, wanted)
             case ("grant", request, bool(ok), others):
-                return self._owned(self._granted(request, ok, others))
+                return self._granted(request, ok, others)
             case ("done", name, request):
                 return self._next(name) if self.granted.get(name) == (sender, request) else []
             case ("claim", request, Wanted() as wanted):
                 return self._claimed(sender, request, wanted)
             case ("said", request, bool(ok), others):
-                return self._owned(self._answered(request, sender, ok, others))
+                return self._answered(request, sender, ok, others)
             case ("free", name, Pid() as pid) if self.owns(pid):
                 return self._withdraw(name, pid, "unregistered")
             case ("gone", name, Pid() as pid, reason):
@@ -271,19 +271,6 @@ class Names:
             self._put(name, pid, resolver)
             effects += self._conflict(name, pid)
         return effects
-
-    def _owned(self, effects: Effects) -> Effects:
-        """Answers to requests that came from another node go there."""
-        sent: Effects = []
-        for effect in effects:
-            if isinstance(effect, Answer) and effect.request in self.origins:
-                origin = self.origins.pop(effect.request)
-                told = ("owned", effect.request[1], effect.value, effect.others)
-                if origin in self.peers:  # else nobody waits for it any more
-                    sent.append(Send(origin, told))
-            else:
-                sent.append(effect)
-        return sent
 
     # The boss.
 
@@ -367,6 +354,10 @@ class Names:
         asked = self.requests.pop(request, None)
         if asked is None:
             return []
+        if request in self.origins:  # it came from another node
+            origin = self.origins.pop(request)
+            told = ("owned", request[1], ok, others)
+            return [Send(origin, told)] if origin in self.peers else []  # else nobody waits for it
         answer: Effects = [Answer(request, ok, others, asked.wanted.name)]
         if ok or asked.watch is None:
             return answer
