@@ -55,6 +55,11 @@ WATCHED = (
 )
 
 
+def _brings(socket: Any) -> bool:
+    """Whether a socket has something to read: asking is cheaper than its exception if not."""
+    return bool(socket.getsockopt(EVENTS) & POLLIN)
+
+
 class ZeroLink:
     """One outgoing connection."""
 
@@ -136,14 +141,13 @@ class ZeroLink:
 
     def _look(self) -> None:
         """A send may have swallowed the signal that something came in. The lock is held."""
-        if self.socket.getsockopt(EVENTS) & POLLIN:
+        if _brings(self.socket):
             self.wire.soon(lambda: self.wire.read_link(self))
 
     def receive(self) -> bytes | None:
         """One frame that came back, if there is one."""
         with self.lock:
-            # Asking is cheaper than the exception of an empty socket.
-            if not self.socket.getsockopt(EVENTS) & POLLIN:
+            if not _brings(self.socket):
                 return None
             data: bytes = self.socket.recv(zmq.NOBLOCK)
         return data
@@ -308,9 +312,8 @@ class Wire:
         """Serve the sockets: what a scheduler does that has nothing else to do."""
         # Whoever queues after this look rings.
         if self.jobs or any(link.ready for link in list(self.dirty)):
-            events = self.poller.poll(0)
-        else:
-            events = self.poller.poll(self._milliseconds(seconds))
+            seconds = 0.0
+        events = self.poller.poll(self._milliseconds(seconds))
         self.sched.awake()
         self._serve_all(events)
 
@@ -365,8 +368,7 @@ class Wire:
         """Hand in what has come in, for ``TURN`` seconds; whether that was all."""
         router, came_in, now = self.router, self.handler.came_in, self.clock.now
         until = now() + TURN
-        # Asking is cheaper than the exception of an empty socket.
-        while router.getsockopt(EVENTS) & POLLIN:
+        while _brings(router):
             if now() > until:
                 return False
             parts = router.recv_multipart(zmq.NOBLOCK)

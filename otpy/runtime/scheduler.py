@@ -227,15 +227,13 @@ class Scheduler:
 
     def begin(self) -> None:
         """Start the thread. A second call does nothing."""
-        if self.thread is None:
-            with self._begun:
-                if self.thread is None:
-                    self.thread = self._started()
-
-    def _started(self) -> threading.Thread:
-        thread = threading.Thread(target=self._main, name=self.name, daemon=True)
-        thread.start()
-        return thread
+        if self.thread is not None:
+            return
+        with self._begun:
+            if self.thread is None:
+                thread = threading.Thread(target=self._main, name=self.name, daemon=True)
+                thread.start()
+                self.thread = thread
 
     def post(self, proc: GreenProcess | None, what: Any) -> None:
         """Hand a signal, an item or a function to this thread."""

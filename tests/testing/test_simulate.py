@@ -151,6 +151,11 @@ def test_the_picture_shows_nodes_sessions_faults_and_leaders() -> None:
         assert line.count(":") == (0 if line.startswith("    section") else 1), line
 
 
+def faults_in(picture: str) -> list[str]:
+    """The lines of the section of faults."""
+    return picture.partition("    section faults\n")[2].partition("    section ")[0].splitlines()
+
+
 def picture_of(test: Any, **options: Any) -> str:
     """What is drawn of a test that fails at its end."""
 
@@ -208,8 +213,7 @@ def test_the_picture_shows_what_is_done_by_hand_until_it_is_undone() -> None:
         sim.let_pass(1.0)
 
     text = picture_of(test, faults=0)
-    faults = text.partition("    section faults\n")[2].partition("    section ")[0]
-    assert faults.splitlines() == [
+    assert faults_in(text) == [
         "    partition a@sim from b@sim, c@sim :crit, 0, 2000",
         "    pause b@sim :crit, 1000, 3000",
         "    skew c@sim 1.25 :crit, 1000, 3000",
@@ -251,8 +255,7 @@ def test_a_drawn_fault_is_drawn_until_it_is_undone_by_hand_and_notes_nothing_mor
         sim.let_pass(4.0)
 
     text = picture_of(test, faults=0)
-    faults = text.partition("    section faults\n")[2].partition("    section ")[0]
-    assert faults.splitlines() == [
+    assert faults_in(text) == [
         "    ClockSkew(node='c@sim', rate=1.25, seconds=9.0) :crit, 0, 1000",
         "    Crash(node='a@sim', seconds=9.0) :crit, 0, 1000",
         "    Partition(left=('a@sim',), right=('b@sim', 'c@sim'), seconds=9.0) :crit, 0, 1000",
